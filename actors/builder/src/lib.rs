@@ -1,0 +1,1 @@
+//! Turns a git revision into deployable units.

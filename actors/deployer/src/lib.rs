@@ -1,0 +1,1 @@
+//! Brings units to a cluster, one after the other.

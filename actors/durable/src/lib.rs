@@ -1,0 +1,1 @@
+//! Opens databases, batches writes, carries outbox and inbox.

@@ -1,0 +1,1 @@
+//! A one-machine cluster that speaks the Fleet API v1.

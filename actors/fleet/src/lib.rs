@@ -1,0 +1,1 @@
+//! Fleet API v1: types, client, unit files, the engine trait.

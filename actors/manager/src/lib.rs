@@ -1,0 +1,1 @@
+//! REST API and the typed manager mailbox.

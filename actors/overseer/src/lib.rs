@@ -1,0 +1,1 @@
+//! Watches modules and clusters.

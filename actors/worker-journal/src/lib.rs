@@ -1,0 +1,1 @@
+//! The local tasks and effects of a worker.

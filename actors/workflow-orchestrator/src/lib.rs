@@ -1,0 +1,1 @@
+//! Drives workflows from their journal.

@@ -1,0 +1,3 @@
+//! The node: hosts components until a signal, then drains.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! A small HTTP server to deploy.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Supervised actors whose mailboxes can be bridged to a transport.

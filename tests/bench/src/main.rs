@@ -1,0 +1,3 @@
+//! Measures and prints figures.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Starts what the tests need, private and on free ports.
+
+fn main() {}
