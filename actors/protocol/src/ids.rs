@@ -167,8 +167,19 @@ fn check_etcd_token(text: &str) -> Result<(), InvalidName> {
 
 /// Unit types without an instance.
 const UNIT_TYPES: [&str; 13] = [
-    "automount", "busname", "device", "mount", "path", "scope", "service", "slice", "snapshot", "socket", "swap",
-    "target", "timer",
+    "automount",
+    "busname",
+    "device",
+    "mount",
+    "path",
+    "scope",
+    "service",
+    "slice",
+    "snapshot",
+    "socket",
+    "swap",
+    "target",
+    "timer",
 ];
 /// Unit types that may have an instance.
 const TEMPLATE_TYPES: [&str; 4] = ["path", "service", "socket", "target"];
@@ -193,7 +204,11 @@ fn check_unit_name(text: &str) -> Result<(), InvalidName> {
     }
     let known: &[&str] = if stem.contains('@') { &TEMPLATE_TYPES } else { &UNIT_TYPES };
     if !known.contains(&kind) {
-        return Err(InvalidName::new("unit name", text, format!("its type must be one of {}", known.join(", "))));
+        return Err(InvalidName::new(
+            "unit name",
+            text,
+            format!("its type must be one of {}", known.join(", ")),
+        ));
     }
     Ok(())
 }
@@ -254,7 +269,17 @@ mod tests {
 
     #[test]
     fn hostile_unit_names_are_refused_with_a_reason() {
-        for text in ["", "a;rm.service", "$(id).service", "../x.service", "-x.service", "x.nonsense", "x", ".service", "a b.service"] {
+        for text in [
+            "",
+            "a;rm.service",
+            "$(id).service",
+            "../x.service",
+            "-x.service",
+            "x.nonsense",
+            "x",
+            ".service",
+            "a b.service",
+        ] {
             let refusal = UnitName::new(text).expect_err(text);
             assert!(!refusal.why.is_empty(), "{text}");
         }

@@ -25,5 +25,8 @@ pub mod step;
 pub mod unit;
 pub mod workflow;
 
+#[cfg(test)]
+mod golden;
+
 pub use ids::{AttemptId, EtcdToken, InvalidName, UnitName, WorkflowId};
 pub use refusal::{Refusal, RefusalCode};

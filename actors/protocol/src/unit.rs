@@ -22,7 +22,11 @@ pub struct UnitOption {
 impl UnitOption {
     /// Makes an option.
     #[must_use]
-    pub fn new(section: impl Into<String>, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn new(
+        section: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
         Self { section: section.into(), name: name.into(), value: value.into() }
     }
 }
@@ -64,12 +68,21 @@ impl Unit {
     /// A unit with nothing but a name and options.
     #[must_use]
     pub fn new(name: impl Into<String>, options: Vec<UnitOption>) -> Self {
-        Self { name: name.into(), options, desired_state: None, current_state: None, machine_id: None }
+        Self {
+            name: name.into(),
+            options,
+            desired_state: None,
+            current_state: None,
+            machine_id: None,
+        }
     }
 
     /// The values of `section`/`name`, in file order.
     pub fn values<'a>(&'a self, section: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.options.iter().filter(move |o| o.section == section && o.name == name).map(|o| o.value.as_str())
+        self.options
+            .iter()
+            .filter(move |o| o.section == section && o.name == name)
+            .map(|o| o.value.as_str())
     }
 }
 

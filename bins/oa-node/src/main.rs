@@ -1,3 +1,56 @@
-//! The node: hosts components until a signal, then drains.
+//! The OpenAperture node: hosts components until a signal, then drains.
+//!
+//! ```text
+//! unit-keeper …  ─► holds one unit, nothing else is started
+//! otherwise      ─► parse, load, build, run until a signal, drain
+//! ```
 
-fn main() {}
+mod args;
+mod assembly;
+mod config;
+mod data_dir;
+mod error;
+mod logging;
+mod node;
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Args;
+use crate::error::{NodeError, chain};
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().as_deref() == Some(OsStr::new("unit-keeper")) {
+        return oa_fleet_host::keeper::run(words);
+    }
+    let args = Args::parse();
+    match run(&args) {
+        Ok(code) => code,
+        Err(why) => {
+            eprintln!("oa-node: {}", chain(&why));
+            if let Some(hint) = why.hint() {
+                eprintln!("  try: {hint}");
+            }
+            ExitCode::from(why.exit_code())
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode, NodeError> {
+    let config = config::load(args)?;
+    if args.check {
+        println!("configuration is fine: {}", config.summary());
+        return Ok(ExitCode::SUCCESS);
+    }
+    logging::start(config.node.log_format)?;
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|cause| NodeError::Threads { cause })?;
+    runtime.block_on(node::run(config))
+}

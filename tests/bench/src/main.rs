@@ -1,3 +1,41 @@
-//! Measures and prints figures.
+//! `oa-bench [group]`: measures and prints one line a figure, `<group>.<figure> <value> <unit>`.
+//!
+//! Beside the lines, a JSON file with machine, versions, commit, flush time and sync mode is written to `bench/` in the
+//! target directory. Figures are measured on release binaries that lie beside this one.
 
-fn main() {}
+mod deploy;
+mod machine;
+mod report;
+
+use std::process::ExitCode;
+
+use report::Report;
+
+/// The groups, in the order in which they run.
+const GROUPS: &[&str] = &["deploy"];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.is_empty()).collect();
+    if let Some(unknown) = wanted.iter().find(|group| !GROUPS.contains(&group.as_str())) {
+        eprintln!("oa-bench: unknown group `{unknown}`; there are: {}", GROUPS.join(", "));
+        return ExitCode::from(2);
+    }
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("threads can be started");
+    for group in
+        GROUPS.iter().filter(|group| wanted.is_empty() || wanted.iter().any(|w| w == **group))
+    {
+        let mut report = Report::begin(group);
+        match *group {
+            "deploy" => runtime.block_on(deploy::run(&mut report)),
+            other => unreachable!("`{other}` is in the list of groups"),
+        }
+        if let Err(why) = report.write() {
+            eprintln!("oa-bench: failed to write the report of {group}: {why}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,54 @@
+//! The `[builder]` table of the configuration file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// How the Builder works.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BuilderConfig {
+    /// Directory for what is fetched; each attempt has its own below it, removed at its end. Leftovers of a crash are
+    /// removed at start. Default: `builder` in the system's directory for temporary files.
+    pub work_dir: PathBuf,
+    /// Where `org/name` lies. Default: `https://github.com`.
+    pub git_host: String,
+    /// Whether repositories may be local paths of this node's user. Default: false.
+    pub allow_local_repositories: bool,
+    /// Private key for git over ssh. Default: none, ssh decides.
+    pub ssh_identity: Option<PathBuf>,
+    /// Known host keys for git over ssh. Default: those of the node's user.
+    pub ssh_known_hosts: Option<PathBuf>,
+    /// Files with an access token for a host that is reached by https, such as `"github.com" = "/etc/oa/github-token"`;
+    /// read again for each call. Default: none.
+    pub https_tokens: BTreeMap<String, PathBuf>,
+    /// The git program. Default: `git`, looked up in `PATH`.
+    pub git_program: PathBuf,
+    /// Name of the author of rendered files. Default: `OpenAperture Builder`.
+    pub author_name: String,
+    /// Mail address of that author. Default: `builder@openaperture.invalid`.
+    pub author_email: String,
+    /// Size that a fetched repository may have, in bytes. Default: 512 MiB.
+    pub repository_limit_bytes: u64,
+    /// Steps that run at once; further ones wait. Default: 10, as in the original.
+    pub parallel: usize,
+}
+
+impl Default for BuilderConfig {
+    fn default() -> Self {
+        Self {
+            work_dir: std::env::temp_dir().join("openaperture").join("builder"),
+            git_host: "https://github.com".into(),
+            allow_local_repositories: false,
+            ssh_identity: None,
+            ssh_known_hosts: None,
+            https_tokens: BTreeMap::new(),
+            git_program: "git".into(),
+            author_name: "OpenAperture Builder".into(),
+            author_email: "builder@openaperture.invalid".into(),
+            repository_limit_bytes: 512 << 20,
+            parallel: 10,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Repositories of this machine: who could have prepared them.
+//!
+//! Git reads the configuration of a local repository that it fetches from, and that configuration can name programs.
+//! So the repository must belong to the user of this process or to root, and nobody else may write to it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::error::GitError;
+
+/// Anyone may write.
+const OTHERS_WRITE: u32 = 0o002;
+/// Only the owner may rename or delete what lies in the directory.
+const STICKY: u32 = 0o1000;
+
+/// Checks that `path` is a repository that only this user, or root, can have prepared; gives the path without links,
+/// so that what was checked is what is used.
+///
+/// # Errors
+///
+/// [`GitError::UnknownRepository`] if nothing is there, [`GitError::Unsafe`] with the reason otherwise.
+pub(crate) fn check(path: &Path) -> Result<PathBuf, GitError> {
+    let repository = path.display().to_string();
+    let refuse = |why: String| Err(GitError::Unsafe { repository: repository.clone(), why });
+    let Ok(real) = path.canonicalize() else {
+        return Err(GitError::UnknownRepository { repository });
+    };
+    if !real.is_dir() {
+        return refuse("it is not a directory".into());
+    }
+    // Whoever may rename a directory above can put another repository in this one's place.
+    for directory in real.ancestors() {
+        let Ok(found) = fs::metadata(directory) else {
+            return Err(GitError::UnknownRepository { repository });
+        };
+        if found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0 {
+            return refuse(format!("everyone may write to {}", directory.display()));
+        }
+    }
+    for name in ["", ".git", "config", ".git/config", "objects", ".git/objects"] {
+        let part = if name.is_empty() { real.clone() } else { real.join(name) };
+        let Ok(found) = fs::symlink_metadata(&part) else { continue };
+        if found.is_symlink() {
+            return refuse(format!("{} is a symbolic link", part.display()));
+        }
+        if name == ".git" && !found.is_dir() {
+            return refuse("its `.git` points elsewhere; name the main repository".into());
+        }
+        let me = rustix::process::geteuid().as_raw();
+        if found.uid() != me && found.uid() != 0 {
+            return refuse(format!(
+                "{} belongs to user {}, the node runs as {me}",
+                part.display(),
+                found.uid()
+            ));
+        }
+        if found.mode() & OTHERS_WRITE != 0 {
+            return refuse(format!("everyone may write to {}", part.display()));
+        }
+    }
+    Ok(real)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use oa_test_services::git::TestRepository;
+
+    use super::*;
+
+    #[test]
+    fn a_repository_of_this_user_is_safe() {
+        let repository = TestRepository::with_files(&[("a", "1")]);
+        check(&repository.path()).expect("a bare repository");
+        check(&repository.work()).expect("a work tree");
+    }
+
+    #[test]
+    fn a_repository_that_others_may_write_to_is_refused() {
+        let repository = TestRepository::with_files(&[("a", "1")]);
+        fs::set_permissions(repository.path(), fs::Permissions::from_mode(0o777))
+            .expect("permissions");
+        let refusal = check(&repository.path()).expect_err("a writable repository");
+        assert!(refusal.to_string().contains("everyone may write"), "{refusal}");
+    }
+
+    #[test]
+    fn a_repository_of_another_user_is_refused() {
+        // Only root can give a directory away; others are told by git's own refusal in the same way.
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let repository = TestRepository::with_files(&[("a", "1")]);
+        chown(repository.path(), Some(65534), None).expect("root may");
+        let refusal = check(&repository.path()).expect_err("a repository of nobody");
+        assert!(refusal.to_string().contains("belongs to user 65534"), "{refusal}");
+    }
+
+    #[test]
+    fn a_git_directory_that_lies_elsewhere_is_refused() {
+        let repository = TestRepository::with_files(&[("a", "1")]);
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        symlink(repository.path(), elsewhere.path().join(".git")).expect("a link");
+        assert!(matches!(check(elsewhere.path()), Err(GitError::Unsafe { .. })));
+    }
+
+    #[test]
+    fn a_missing_path_is_an_unknown_repository() {
+        assert!(matches!(
+            check(Path::new("/no/such/place")),
+            Err(GitError::UnknownRepository { .. })
+        ));
+    }
+}

@@ -1,0 +1,102 @@
+//! What the tests of the `config` milestone share.
+
+use std::cell::RefCell;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use oa_builder::{BuildError, BuilderConfig, ConfigMilestone};
+use oa_protocol::build::{ConfigCommand, ConfigOutput};
+use oa_protocol::step::StepKey;
+use oa_protocol::{AttemptId, WorkflowId};
+use oa_test_services::git::TestRepository;
+use tempfile::TempDir;
+
+pub(crate) const UNIT: &str = "[Service]\nExecStart=/bin/app <%= commit_hash %> <%= dst_port %>\n";
+pub(crate) const ETCD: &str = "{\"token\": \"local\"}\n";
+
+/// A Builder without its actor: the milestone and a directory for its attempts.
+pub(crate) struct Workshop {
+    pub(crate) milestone: ConfigMilestone,
+    pub(crate) directory: TempDir,
+    pub(crate) told: RefCell<Vec<String>>,
+}
+
+impl Workshop {
+    pub(crate) async fn open() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut BuilderConfig)) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut config = BuilderConfig {
+            work_dir: directory.path().join("work"),
+            allow_local_repositories: true,
+            ..BuilderConfig::default()
+        };
+        change(&mut config);
+        let milestone = ConfigMilestone::new(config);
+        milestone.prepare().await.expect("git is installed");
+        Self { milestone, directory, told: RefCell::default() }
+    }
+
+    pub(crate) async fn run(&self, command: &ConfigCommand) -> Result<ConfigOutput, BuildError> {
+        let result = self.milestone.run(command, |line| self.told.borrow_mut().push(line)).await;
+        let left = fs::read_dir(self.directory.path().join("work")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "the directory of an attempt is always removed");
+        result
+    }
+
+    /// Runs what must fail, and gives the message for the workflow.
+    pub(crate) async fn refusal(&self, command: &ConfigCommand) -> String {
+        let failure = self.run(command).await.expect_err("this must fail").to_failure();
+        assert!(!failure.retryable, "another attempt cannot help: {failure:?}");
+        assert!(!failure.message.contains('\n'), "{failure:?}");
+        failure.message
+    }
+}
+
+/// A command for two repositories.
+pub(crate) fn command(deployment: &TestRepository, source: &TestRepository) -> ConfigCommand {
+    ConfigCommand {
+        source_repo: Some(source.path().display().to_string()),
+        source_repo_git_ref: Some("main".into()),
+        ..command_without_source(&deployment.path())
+    }
+}
+
+pub(crate) fn command_without_source(deployment: &Path) -> ConfigCommand {
+    ConfigCommand {
+        step: StepKey {
+            workflow_id: WorkflowId::new(),
+            seq: 0,
+            attempt_id: AttemptId::new(),
+            attempt_no: 1,
+            epoch: 1,
+        },
+        deployment_repo: deployment.display().to_string(),
+        deployment_repo_git_ref: Some("main".into()),
+        source_repo: None,
+        source_repo_git_ref: None,
+        needs_cluster: true,
+        timeout: Duration::from_secs(60),
+    }
+}
+
+/// A deployment repository with one template of a unit.
+pub(crate) fn deployment() -> TestRepository {
+    TestRepository::with_files(&[("app@.service.eex", UNIT), ("etcd.json", ETCD)])
+}
+
+pub(crate) fn source() -> TestRepository {
+    TestRepository::with_files(&[("main.c", "int main() { return 0; }\n")])
+}
+
+/// Commits a symbolic link and pushes it.
+pub(crate) fn commit_link(repository: &TestRepository, name: &str, target: &str) {
+    let link = repository.work().join(name);
+    let _ = fs::remove_file(&link);
+    symlink(target, link).expect("a link");
+    repository.commit(&[], "a link");
+}

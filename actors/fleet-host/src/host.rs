@@ -1,0 +1,87 @@
+//! The host: cluster, runners and API together.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::api::Server;
+use crate::cluster::Cluster;
+use crate::config::{FleetHostConfig, StopUnits};
+use crate::error::FleetHostError;
+
+/// A running one-machine cluster.
+///
+/// Dropping it without [`FleetHost::stop`] is like a crash: the units go on, and the next host adopts them.
+#[derive(Debug)]
+pub struct FleetHost {
+    cluster: Arc<Cluster>,
+    server: Server,
+    socket: PathBuf,
+    /// Held as long as this host works on its directory.
+    _lock: File,
+}
+
+impl FleetHost {
+    /// Reads the definitions, adopts what runs, starts what should run, and serves the API.
+    ///
+    /// Call this within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`FleetHostError`] if the directory or the socket cannot be used, another host works in the directory, or a
+    /// definition is damaged.
+    pub async fn start(config: FleetHostConfig) -> Result<Self, FleetHostError> {
+        let unusable = |cause| FleetHostError::Directory { path: config.data_dir.clone(), cause };
+        private_directory(&config.data_dir).map_err(unusable)?;
+        let lock = lock(&config.data_dir)?;
+        let cluster = Arc::new(Cluster::open(&config)?);
+        cluster.begin();
+        let server = Server::start(&config.socket, Arc::clone(&cluster))?;
+        Ok(Self { cluster, server, socket: config.socket, _lock: lock })
+    }
+
+    /// The socket of the API.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Stops serving; the units are left running or stopped first.
+    pub async fn stop(self, units: StopUnits) {
+        self.cluster.close();
+        self.server.stop().await;
+        self.cluster.runners().end(units).await;
+    }
+}
+
+impl Drop for FleetHost {
+    fn drop(&mut self) {
+        self.cluster.close();
+        self.server.abandon();
+        self.cluster.runners().abandon();
+    }
+}
+
+/// Makes a directory that only this user can enter.
+pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Two hosts in one directory would each start the units of the other.
+fn lock(directory: &Path) -> Result<File, FleetHostError> {
+    let unusable = |cause| FleetHostError::Directory { path: directory.to_path_buf(), cause };
+    let path = directory.join("host.lock");
+    let file = File::options().write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(unusable)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(FleetHostError::InUse { path: directory.to_path_buf() })
+        }
+        Err(why) => Err(unusable(why.into())),
+    }
+}

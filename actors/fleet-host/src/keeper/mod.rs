@@ -1,0 +1,81 @@
+//! Holds one unit: starts its program, keeps its output, notes how it ended, restarts it as the plan says.
+//!
+//! A process of its own, in its own session, without an async runtime: a handful of threads that mostly sleep. It knows
+//! nothing but its directory:
+//!
+//! ```text
+//! run/<unit>/plan.json     what to do, written by the host
+//!            lock          held by the keeper and its unit: a unit has one keeper
+//!            status.json   the last status, written whole
+//!            control       unix socket: sends every status as a line, takes `stop`
+//! ```
+
+mod control;
+mod life;
+mod lock;
+mod process;
+mod programs;
+mod status;
+
+pub(crate) use lock::{is_held, is_orphaned, kill_holders};
+pub(crate) use process::{boot, kill_group};
+pub(crate) use status::{Phase, Status};
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::service::Plan;
+
+/// Name of the plan in the unit's directory.
+pub(crate) const PLAN: &str = "plan.json";
+/// Name of the control socket in the unit's directory.
+pub(crate) const CONTROL: &str = "control";
+/// Name of the last status in the unit's directory.
+pub(crate) const STATUS: &str = "status.json";
+/// Exit status of a keeper that found another one at work.
+pub(crate) const ALREADY_KEPT: u8 = 75;
+
+/// Runs a keeper until its unit has ended for good. The last argument is the unit's directory, the one before it the
+/// directory of its output.
+///
+/// Call this before anything else is started in the process: no thread, no async runtime.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
+    let [output, directory] = arguments.as_slice() else {
+        return say("usage: unit-keeper <directory of the output> <directory of the unit>", 64);
+    };
+    // A session of its own: no signal of the node's terminal reaches the unit.
+    let _already_leader = rustix::process::setsid();
+    // What the unit's programs leave behind becomes a child of the keeper, which ends it with the unit.
+    if let Err(why) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        return say(&format!("failed to become the reaper of the unit: {why}"), 71);
+    }
+    let _held = match lock::take(directory) {
+        Ok(Some(held)) => held,
+        Ok(None) => return ExitCode::from(ALREADY_KEPT),
+        Err(why) => return say(&format!("failed to lock {}: {why}", directory.display()), 74),
+    };
+    let plan: Plan = match std::fs::read(directory.join(PLAN))
+        .map(|text| serde_json::from_slice(&text))
+    {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(why)) => {
+            return say(&format!("the plan in {} is damaged: {why}", directory.display()), 65);
+        }
+        Err(why) => {
+            return say(&format!("failed to read the plan in {}: {why}", directory.display()), 66);
+        }
+    };
+    match life::live(&plan, directory, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => say(&format!("failed to keep {}: {why}", plan.unit), 74),
+    }
+}
+
+/// The keeper's own words go to the file that the host gave it as standard error.
+fn say(text: &str, code: u8) -> ExitCode {
+    use std::io::Write;
+    let _nobody_reads = writeln!(std::io::stderr(), "unit-keeper: {text}");
+    ExitCode::from(code)
+}

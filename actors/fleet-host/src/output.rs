@@ -1,0 +1,214 @@
+//! The output of a unit: bounded, and addressed by offsets that never move.
+//!
+//! ```text
+//! output/<unit>/<offset of its first byte>   at most two files; the older one goes when the newer is half the limit
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use oa_fleet::unit::LogPage;
+
+/// Most bytes that one page holds.
+const PAGE_BYTES: u64 = 256 * 1024;
+
+/// The segments of an output, oldest first: offset and length of each.
+fn segments(directory: &Path) -> io::Result<Vec<(u64, u64)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)?.flatten() {
+        let base = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+        if let (Some(base), Ok(metadata)) = (base, entry.metadata()) {
+            found.push((base, metadata.len()));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Appends to an output; one writer at a time, which is the unit's keeper.
+#[derive(Debug)]
+pub(crate) struct OutputWriter {
+    directory: PathBuf,
+    file: File,
+    written: u64,
+    segment_limit: u64,
+}
+
+impl OutputWriter {
+    /// Goes on where the last writer ended.
+    pub(crate) fn open(directory: &Path, limit_bytes: u64) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let (base, written) = segments(directory)?.last().copied().unwrap_or((0, 0));
+        let file =
+            File::options().create(true).append(true).open(directory.join(base.to_string()))?;
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            file,
+            written,
+            segment_limit: (limit_bytes / 2).max(1),
+        })
+    }
+
+    /// Appends `bytes`; begins a new segment when this one is full.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.written += bytes.len() as u64;
+        if self.written >= self.segment_limit { self.rotate() } else { Ok(()) }
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let known = segments(&self.directory)?;
+        let end = known.last().map_or(0, |(base, length)| base + length);
+        self.file =
+            File::options().create(true).append(true).open(self.directory.join(end.to_string()))?;
+        self.written = 0;
+        for (base, _) in known.iter().rev().skip(1) {
+            fs::remove_file(self.directory.join(base.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the output ends now.
+pub(crate) fn end(directory: &Path) -> u64 {
+    let known = segments(directory).unwrap_or_default();
+    known.last().map_or(0, |(base, length)| base + length)
+}
+
+/// What came after `after`; the next page after that goes on where this one ends.
+pub(crate) fn read_after(directory: &Path, after: u64) -> io::Result<LogPage> {
+    let (oldest, bytes) = read(directory, after)?;
+    // Nothing lies behind the end: the place is from an output that is lost, and following begins anew.
+    let after = after.min(end(directory));
+    let from = after.max(oldest);
+    let whole = whole_characters(&bytes);
+    let text = String::from_utf8_lossy(&bytes[..whole]).into_owned();
+    Ok(LogPage { text, next: from + whole as u64, dropped: from - after })
+}
+
+/// The last `lines` lines.
+pub(crate) fn read_last(directory: &Path, lines: u32) -> io::Result<LogPage> {
+    let mut page = read_after(directory, end(directory).saturating_sub(PAGE_BYTES))?;
+    let keep = page.text.lines().count().saturating_sub(lines as usize);
+    page.text = page.text.split_inclusive('\n').skip(keep).collect();
+    page.dropped = 0;
+    Ok(page)
+}
+
+/// Up to a page of bytes from `after`, or from the oldest that is kept, whose place is returned.
+///
+/// The keeper may drop a segment between the listing and the reading; then the next listing tells.
+fn read(directory: &Path, after: u64) -> io::Result<(u64, Vec<u8>)> {
+    loop {
+        let known = match segments(directory) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok((0, Vec::new())),
+            known => known?,
+        };
+        let oldest = known.first().map_or(0, |(base, _)| *base);
+        match read_segments(directory, &known, after.max(oldest)) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+            bytes => return Ok((oldest, bytes?)),
+        }
+    }
+}
+
+fn read_segments(directory: &Path, known: &[(u64, u64)], from: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for (base, length) in known {
+        let at = from + bytes.len() as u64;
+        if at >= *base && at < base + length {
+            let mut file = File::open(directory.join(base.to_string()))?;
+            file.seek(SeekFrom::Start(at - base))?;
+            let room = PAGE_BYTES - bytes.len() as u64;
+            file.take(room.min(base + length - at)).read_to_end(&mut bytes)?;
+        }
+    }
+    Ok(bytes)
+}
+
+/// The length of `bytes` without a character that is cut off at the end; the next page brings it whole.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => bytes.len(),
+        Err(_) => {
+            // A character has at most four bytes, so an unfinished one is among the last three.
+            let tail = bytes.len().saturating_sub(3);
+            let cut = (tail..bytes.len()).find(|&at| {
+                std::str::from_utf8(&bytes[at..])
+                    .is_err_and(|why| why.valid_up_to() == 0 && why.error_len().is_none())
+            });
+            cut.unwrap_or(bytes.len())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_bounded_and_offsets_never_move() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut writer = OutputWriter::open(directory.path(), 1000).expect("a writer");
+        for number in 0..100_u32 {
+            writer.append(format!("line {number:04}\n").as_bytes()).expect("it is written");
+        }
+
+        let kept: u64 =
+            segments(directory.path()).expect("segments").iter().map(|(_, length)| length).sum();
+        assert!(kept <= 1010, "{kept} bytes are kept");
+        let page = read_after(directory.path(), 0).expect("a page");
+        assert_eq!(page.next, 1000);
+        assert!(page.dropped > 0 && page.text.ends_with("line 0099\n"));
+        assert_eq!(read_after(directory.path(), 990).expect("a page").text, "line 0099\n");
+    }
+
+    #[test]
+    fn a_character_is_never_cut_in_two() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut writer = OutputWriter::open(directory.path(), 10_000).expect("a writer");
+        let euro = "€".as_bytes();
+        writer.append(b"\xff").expect("it is written");
+        writer.append(&euro[..2]).expect("it is written");
+
+        let first = read_after(directory.path(), 0).expect("a page");
+        assert_eq!((first.text.as_str(), first.next), ("\u{fffd}", 1));
+        writer.append(&euro[2..]).expect("it is written");
+        assert_eq!(read_after(directory.path(), first.next).expect("a page").text, "€");
+    }
+
+    #[test]
+    fn a_place_behind_the_end_leads_back_to_the_end() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        assert_eq!(read_after(directory.path(), 500).expect("a page"), LogPage::default());
+        let mut writer = OutputWriter::open(directory.path(), 10_000).expect("a writer");
+        writer.append(b"a\n").expect("it is written");
+        let page = read_after(directory.path(), 500).expect("a page");
+        assert_eq!((page.text.as_str(), page.next, page.dropped), ("", 2, 0));
+    }
+
+    #[test]
+    fn the_last_lines_are_the_last_lines() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut writer = OutputWriter::open(directory.path(), 10_000).expect("a writer");
+        writer.append(b"a\nb\nc\n").expect("it is written");
+
+        assert_eq!(read_last(directory.path(), 2).expect("a page").text, "b\nc\n");
+    }
+
+    #[test]
+    fn a_new_writer_goes_on_where_the_last_one_ended() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        OutputWriter::open(directory.path(), 100)
+            .expect("a writer")
+            .append(b"a\n")
+            .expect("it is written");
+        OutputWriter::open(directory.path(), 100)
+            .expect("a writer")
+            .append(b"b\n")
+            .expect("it is written");
+
+        assert_eq!(read_after(directory.path(), 0).expect("a page").text, "a\nb\n");
+    }
+}

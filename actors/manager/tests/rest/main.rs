@@ -1,0 +1,18 @@
+//! The REST API and the mailboxes of a running Manager: a real database in a temporary directory, real HTTP, and
+//! the transport of one process.
+
+mod auth;
+mod client;
+mod clusters;
+mod fleet;
+mod http;
+mod lifecycle;
+mod limits;
+mod mailboxes;
+mod manager;
+mod node;
+mod system_events;
+mod units;
+mod workflow_events;
+mod workflow_names;
+mod workflows;

@@ -1,0 +1,137 @@
+//! The component: it registers and says that it runs.
+
+use std::time::Duration;
+
+use oa_protocol::mailbox;
+use oa_protocol::module::Heartbeat;
+use oa_runtime::{Actor, ChildSpec, Context, Envelope, Failure, PostOffice, Recipient};
+
+/// What Management calls this component.
+const MODULE: &str = "overseer";
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
+const HEARTBEAT_AGAIN: Duration = Duration::from_millis(500);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the [`Overseer`] begins from.
+#[derive(Clone)]
+pub struct OverseerArgs {
+    /// How it reaches Management.
+    pub post_office: PostOffice,
+}
+
+/// Registers with Management and stays registered while it runs.
+pub struct Overseer {
+    post_office: PostOffice,
+}
+
+impl Actor for Overseer {
+    const KIND: &'static str = "overseer";
+    type Args = OverseerArgs;
+
+    async fn init(args: &OverseerArgs, ctx: &mut Context<Self>) -> Result<Self, Failure> {
+        let post_office = args.post_office.clone();
+        let modules = post_office.recipient(&post_office.address(mailbox::SYSTEM_MODULES));
+        ctx.spawn_task(heartbeats(modules, heartbeat(&post_office, "active")));
+        Ok(Self { post_office })
+    }
+
+    async fn stopping(&mut self, _ctx: &mut Context<Self>) {
+        let goodbye = heartbeat(&self.post_office, "inactive");
+        if let Ok(goodbye) =
+            Envelope::new(&self.post_office.address(mailbox::SYSTEM_MODULES), &goodbye)
+        {
+            // A courtesy: silence says the same, a little later.
+            let _ = tokio::time::timeout(Duration::from_secs(1), self.post_office.publish(goodbye))
+                .await;
+        }
+    }
+}
+
+fn heartbeat(post_office: &PostOffice, status: &str) -> Heartbeat {
+    Heartbeat {
+        hostname: post_office.node().to_owned(),
+        kind: MODULE.to_owned(),
+        status: status.to_owned(),
+        workload: Vec::new(),
+    }
+}
+
+/// Tells Management each half minute that this component runs; sooner as long as nobody answers.
+async fn heartbeats(modules: Recipient<Heartbeat>, heartbeat: Heartbeat) {
+    loop {
+        let heard = modules.ask(heartbeat.clone(), ANSWER_WITHIN).await.is_ok();
+        tokio::time::sleep(if heard { HEARTBEAT_EVERY } else { HEARTBEAT_AGAIN }).await;
+    }
+}
+
+/// A permanent component.
+pub fn child_spec(args: OverseerArgs) -> ChildSpec<Overseer> {
+    ChildSpec::new(args).drain(Duration::from_secs(5))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use oa_runtime::{Handler, Mailbox, System};
+    use oa_transport_memory::MemoryTransport;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// Stands in for Management: hears heartbeats.
+    struct Management(UnboundedSender<Heartbeat>);
+
+    impl Actor for Management {
+        const KIND: &'static str = "management";
+        type Args = UnboundedSender<Heartbeat>;
+
+        async fn init(heard: &Self::Args, _ctx: &mut Context<Self>) -> Result<Self, Failure> {
+            Ok(Self(heard.clone()))
+        }
+    }
+
+    impl Handler<Heartbeat> for Management {
+        async fn handle(
+            &mut self,
+            heartbeat: Heartbeat,
+            _ctx: &mut Context<Self>,
+        ) -> Result<(), Failure> {
+            let _ = self.0.send(heartbeat);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn it_registers_once_management_is_there_and_says_goodbye() {
+        let system = System::builder("test").arbiters(1).build();
+        let management_system = System::builder("management").arbiters(1).build();
+        let office = PostOffice::new(&system, "node-1", "", Arc::new(MemoryTransport::new()));
+        system
+            .spawn_ready(child_spec(OverseerArgs { post_office: office.clone() }), SOON)
+            .await
+            .expect("it starts");
+
+        let (send, mut heard) = unbounded_channel();
+        let management =
+            management_system.spawn_ready::<Management>(ChildSpec::new(send), SOON).await;
+        let management = management.expect("it starts");
+        let mailbox = Mailbox::new(office.address(mailbox::SYSTEM_MODULES))
+            .accept::<Heartbeat, _>(&management);
+        let _subscription = office.serve(mailbox).await.expect("the mailbox is free");
+        let first =
+            tokio::time::timeout(SOON, heard.recv()).await.expect("it registers").expect("one");
+        assert_eq!(
+            (first.hostname.as_str(), first.kind.as_str(), first.status.as_str()),
+            ("node-1", MODULE, "active")
+        );
+
+        system.shutdown(SOON).await;
+        let last =
+            tokio::time::timeout(SOON, heard.recv()).await.expect("it says goodbye").expect("one");
+        assert_eq!(last.status, "inactive");
+        management_system.shutdown(SOON).await;
+    }
+}

@@ -1,0 +1,258 @@
+//! Puts the components of this node together.
+//!
+//! ```text
+//! data directory ─► databases, embedded cluster ─► transport, post office ─► components
+//! ```
+//!
+//! The only place that names a concrete transport.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use oa_deployer::DeployerArgs;
+use oa_fleet::{Engine, Engines, EtcdToken, FleetClient};
+use oa_fleet_host::{FleetHost, FleetHostConfig, KeeperProgram, StopUnits};
+use oa_runtime::{Actor, ChildSpec, PostOffice, System, Transport};
+use oa_store::{NewCluster, Store, StoreConfig};
+use oa_transport_memory::MemoryTransport;
+use oa_worker_journal::WorkerJournal;
+
+use crate::config::{Component, Config};
+use crate::data_dir::DataDir;
+use crate::error::NodeError;
+
+/// How long a component may take until its first start is done.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Everything that runs on this node.
+pub(crate) struct Assembly {
+    pub(crate) system: System,
+    /// Where the REST API listens, if this node hosts the Manager.
+    pub(crate) address: Option<SocketAddr>,
+    store: Option<Store>,
+    journals: Vec<WorkerJournal>,
+    fleet_host: Option<FleetHost>,
+    stop_units: StopUnits,
+    drain: Duration,
+}
+
+impl Assembly {
+    /// Starts everything that the configuration names.
+    pub(crate) async fn start(
+        config: &Config,
+        data: &DataDir,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, NodeError> {
+        let system = System::builder("oa").arbiters(2).build();
+        let transport: Arc<dyn Transport> = Arc::new(MemoryTransport::new());
+        let post_office =
+            PostOffice::new(&system, &config.node.name, &config.node.exchange, transport);
+        let units = &config.cluster.local;
+        let mut assembly = Self {
+            system,
+            address: None,
+            store: None,
+            journals: Vec::new(),
+            fleet_host: None,
+            stop_units: if units.stop_units { StopUnits::Stop } else { StopUnits::Leave },
+            drain: config.node.drain,
+        };
+        match assembly.start_parts(config, data, &post_office, metrics).await {
+            Ok(()) => Ok(assembly),
+            Err(why) => {
+                // Whatever was started already ends in order, so that the next start finds everything free.
+                assembly.stop().await;
+                Err(why)
+            }
+        }
+    }
+
+    async fn start_parts(
+        &mut self,
+        config: &Config,
+        data: &DataDir,
+        post_office: &PostOffice,
+        metrics: PrometheusHandle,
+    ) -> Result<(), NodeError> {
+        let engines = self.start_cluster(config, data).await?;
+        if config.hosts(Component::Manager) {
+            self.start_management(config, data, post_office, metrics).await?;
+        }
+        self.start_workers(config, data, post_office, &engines).await?;
+        self.start_watchers(config, post_office, engines).await
+    }
+
+    /// The embedded cluster, where something of this node can use it.
+    async fn start_cluster(
+        &mut self,
+        config: &Config,
+        data: &DataDir,
+    ) -> Result<Engines, NodeError> {
+        const USERS: [Component; 3] =
+            [Component::Deployer, Component::DeployerOa, Component::FleetManager];
+        if !USERS.iter().any(|component| config.hosts(*component)) {
+            return Ok(Engines::default());
+        }
+        let directory = data.inner("fleet")?;
+        let socket = directory.join("fleet.sock");
+        let program =
+            std::env::current_exe().map_err(|cause| NodeError::part("embedded cluster", cause))?;
+        let host = FleetHost::start(FleetHostConfig {
+            data_dir: directory,
+            socket: socket.clone(),
+            keeper: KeeperProgram { program, arguments: vec!["unit-keeper".into()] },
+            allow_root_units: config.cluster.local.allow_root_units,
+            primary_ip: "127.0.0.1".into(),
+            log_limit_bytes: config.cluster.local.log_limit_bytes,
+        })
+        .await
+        .map_err(|cause| NodeError::part("embedded cluster", cause))?;
+        self.fleet_host = Some(host);
+        let client = FleetClient::unix(socket)
+            .map_err(|cause| NodeError::part("client of the embedded cluster", cause))?;
+        let engine: Arc<dyn Engine> = Arc::new(client);
+        Ok(Engines::new([(local_token()?, engine)]))
+    }
+
+    /// Manager and WorkflowOrchestrator share the store.
+    async fn start_management(
+        &mut self,
+        config: &Config,
+        data: &DataDir,
+        post_office: &PostOffice,
+        metrics: PrometheusHandle,
+    ) -> Result<(), NodeError> {
+        let mut settings = StoreConfig::new(data.path().join("store.db"), &config.node.name);
+        settings.first_port = config.cluster.local.first_port;
+        let store = Store::open(&settings).await;
+        let store = store.map_err(|cause| NodeError::part("database", cause))?;
+        self.store = Some(store.clone());
+        let mut local = NewCluster::new(local_token()?);
+        local.name = Some("this machine".into());
+        let seeded = store.clusters().ensure(local).await;
+        seeded.map_err(|cause| NodeError::part("record of the embedded cluster", cause))?;
+        let orchestrator = oa_workflow_orchestrator::OrchestratorArgs {
+            store: store.clone(),
+            post_office: post_office.clone(),
+        };
+        self.spawn("workflow orchestrator", oa_workflow_orchestrator::child_spec(orchestrator))
+            .await?;
+        let manager = oa_manager::ManagerArgs::new(
+            config.manager.clone(),
+            data.path(),
+            store,
+            post_office.clone(),
+        )
+        .prometheus(metrics);
+        let address = manager.address();
+        self.spawn("manager", oa_manager::child_spec(manager)).await?;
+        self.address = *address.borrow();
+        Ok(())
+    }
+
+    async fn start_workers(
+        &mut self,
+        config: &Config,
+        data: &DataDir,
+        post_office: &PostOffice,
+        engines: &Engines,
+    ) -> Result<(), NodeError> {
+        if config.hosts(Component::Builder) {
+            let journal = self.journal(config, data, "builder.db").await?;
+            let args =
+                oa_builder::BuilderArgs::new(config.builder.clone(), post_office.clone(), journal);
+            self.spawn("builder", oa_builder::child_spec(args)).await?;
+        }
+        if config.hosts(Component::Deployer) {
+            let journal = self.journal(config, data, "deployer.db").await?;
+            let args = DeployerArgs::deployer(
+                config.deployer.clone(),
+                post_office.clone(),
+                journal,
+                engines.clone(),
+            );
+            self.spawn("deployer", oa_deployer::child_spec(args)).await?;
+        }
+        if config.hosts(Component::DeployerOa) {
+            let journal = self.journal(config, data, "deployer-oa.db").await?;
+            let args = DeployerArgs::deployer_oa(
+                config.deployer.clone(),
+                post_office.clone(),
+                journal,
+                engines.clone(),
+            );
+            self.spawn("deployer_oa", oa_deployer::child_spec(args)).await?;
+        }
+        Ok(())
+    }
+
+    async fn start_watchers(
+        &mut self,
+        config: &Config,
+        post_office: &PostOffice,
+        engines: Engines,
+    ) -> Result<(), NodeError> {
+        if config.hosts(Component::FleetManager) {
+            let args = oa_fleet_manager::FleetManagerArgs {
+                engines,
+                post_office: post_office.clone(),
+                config: config.fleet_manager.clone(),
+            };
+            self.spawn("fleet manager", oa_fleet_manager::child_spec(args)).await?;
+        }
+        if config.hosts(Component::Overseer) {
+            let args = oa_overseer::OverseerArgs { post_office: post_office.clone() };
+            self.spawn("overseer", oa_overseer::child_spec(args)).await?;
+        }
+        if config.hosts(Component::Notifications) {
+            let args = oa_notifications::NotificationsArgs { post_office: post_office.clone() };
+            self.spawn("notifications", oa_notifications::child_spec(args)).await?;
+        }
+        Ok(())
+    }
+
+    async fn journal(
+        &mut self,
+        config: &Config,
+        data: &DataDir,
+        file: &str,
+    ) -> Result<WorkerJournal, NodeError> {
+        let opened = WorkerJournal::open(data.path().join(file), config.node.name.as_str()).await;
+        let journal = opened.map_err(|cause| NodeError::part("journal of a worker", cause))?;
+        self.journals.push(journal.clone());
+        Ok(journal)
+    }
+
+    async fn spawn<A: Actor>(
+        &self,
+        part: &'static str,
+        spec: ChildSpec<A>,
+    ) -> Result<(), NodeError> {
+        let started = self.system.spawn_ready(spec, READY_WITHIN).await;
+        started.map(drop).map_err(|cause| NodeError::part(part, cause))
+    }
+
+    /// Ends everything in the reverse of the order in which it was started.
+    pub(crate) async fn stop(self) {
+        let report = self.system.shutdown(self.drain).await;
+        if !report.is_clean() {
+            tracing::warn!(abandoned = ?report.abandoned, took = ?report.took, "not everything ended in time");
+        }
+        for journal in self.journals {
+            journal.close().await;
+        }
+        if let Some(store) = self.store {
+            store.close().await;
+        }
+        if let Some(host) = self.fleet_host {
+            host.stop(self.stop_units).await;
+        }
+    }
+}
+
+/// The token of the embedded cluster.
+fn local_token() -> Result<EtcdToken, NodeError> {
+    EtcdToken::new("local").map_err(|cause| NodeError::part("embedded cluster", cause))
+}

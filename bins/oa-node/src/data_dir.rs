@@ -1,0 +1,99 @@
+//! The data directory: where everything of one node lies, held by one process at a time.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::NodeError;
+
+/// An open data directory; the lock is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory (mode 0700) if it is missing and takes its lock.
+    pub(crate) fn open(path: &Path) -> Result<Self, NodeError> {
+        let unusable = |cause| NodeError::DataDir { path: path.to_path_buf(), cause };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut lock = options.open(path.join("lock")).map_err(unusable)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let _unreadable = lock.read_to_string(&mut holder);
+            return Err(NodeError::DataDirInUse {
+                path: path.to_path_buf(),
+                holder: holder.trim().parse().ok(),
+            });
+        }
+        lock.set_len(0).and_then(|()| lock.rewind()).map_err(unusable)?;
+        writeln!(lock, "{}", std::process::id()).map_err(unusable)?;
+        Ok(Self { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A directory inside it (mode 0700), made if it is missing.
+    pub(crate) fn inner(&self, name: &str) -> Result<PathBuf, NodeError> {
+        let path = self.path.join(name);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|cause| NodeError::DataDir { path: path.clone(), cause })?;
+        Ok(path)
+    }
+
+    /// Says where the node can be reached: `node.json`, written whole or not at all.
+    pub(crate) fn announce(&self, node: &str, url: &str) -> Result<(), NodeError> {
+        let unusable = |cause| NodeError::DataDir { path: self.path.clone(), cause };
+        let text =
+            serde_json::json!({ "node": node, "url": url, "pid": std::process::id() }).to_string();
+        let fresh = self.path.join("node.json.new");
+        fs::write(&fresh, text).map_err(unusable)?;
+        fs::rename(&fresh, self.path.join("node.json")).map_err(unusable)
+    }
+
+    /// Takes the announcement back.
+    pub(crate) fn retract(&self) {
+        let _already_gone = fs::remove_file(self.path.join("node.json"));
+    }
+}
+
+/// Where data lies unless told otherwise: `/var/lib/openaperture` for root, else beneath `$XDG_DATA_HOME`.
+pub(crate) fn default_path() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/openaperture");
+    }
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".local/share");
+    std::env::var_os("XDG_DATA_HOME").map_or_else(home, PathBuf::from).join("openaperture")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_refused_with_path_and_process() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let _held = DataDir::open(directory.path()).expect("the first holder");
+        let refusal = DataDir::open(directory.path()).expect_err("the second holder");
+        assert!(
+            refusal.to_string().contains(&format!("process {}", std::process::id())),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn the_directory_is_free_again_after_its_holder() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        drop(DataDir::open(directory.path()).expect("the first holder"));
+        DataDir::open(directory.path()).expect("the next holder");
+    }
+}

@@ -1,0 +1,39 @@
+//! The log of the node: standard error, lines for people or JSON for programs.
+
+use std::io::IsTerminal;
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::error::NodeError;
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// One line for a person.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging at the levels that `OA_LOG` names (default `info`).
+pub(crate) fn start(format: LogFormat) -> Result<(), NodeError> {
+    let levels = std::env::var("OA_LOG").unwrap_or_else(|_| "info".into());
+    // A statement a line would drown the node's own words.
+    let filter = EnvFilter::try_new(format!(
+        "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,actix_server=warn,{levels}"
+    ))
+    .map_err(|cause| NodeError::Logging { why: format!("OA_LOG=`{levels}`: {cause}") })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => builder.with_ansi(colour_wanted()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|cause| NodeError::Logging { why: cause.to_string() })
+}
+
+fn colour_wanted() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}

@@ -1,0 +1,51 @@
+//! The life of the node: start, run until a signal, drain.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::assembly::Assembly;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::error::NodeError;
+
+/// Runs until SIGTERM or SIGINT, or until the supervisors give up.
+pub(crate) async fn run(config: Config) -> Result<ExitCode, NodeError> {
+    let data = DataDir::open(&config.node.data_dir)?;
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|cause| NodeError::part("metrics", cause))?;
+    // Before anything runs, so that no signal is missed.
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|cause| NodeError::part("signals", cause))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|cause| NodeError::part("signals", cause))?;
+    let assembly = Assembly::start(&config, &data, metrics).await?;
+    let url = assembly.address.map(|address| format!("http://{address}"));
+    if let Some(url) = &url {
+        data.announce(&config.node.name, url)?;
+    }
+    say_ready(url.as_deref());
+    tracing::info!(node = %config.node.name, data = %data.path().display(), "ready");
+    let system = assembly.system.clone();
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => Ok(ExitCode::SUCCESS),
+        why = system.terminated() => Err(NodeError::GaveUp { why: format!("{why:#}") }),
+    };
+    tracing::info!("draining");
+    data.retract();
+    assembly.stop().await;
+    tracing::info!("stopped");
+    ended
+}
+
+/// One line on standard output that whoever started the node can wait for.
+fn say_ready(url: Option<&str>) {
+    let line = format!("ready {}\n", url.unwrap_or("without a REST API"));
+    // Nobody may be reading.
+    let _nobody_reads =
+        std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush());
+}

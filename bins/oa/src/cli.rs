@@ -1,0 +1,176 @@
+//! What can be typed.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::output::Format;
+
+/// Deploys applications and shows what runs.
+#[derive(Debug, Parser)]
+#[command(name = "oa", version, after_help = AFTER_HELP, propagate_version = true)]
+pub(crate) struct Cli {
+    /// How data is printed: columns, or the REST objects.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    /// Say more: every event of a workflow, the id of a refused request.
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  oa deploy --repo /srv/git/shop_docker.git --ref main
+  oa status
+  oa logs hello@0.service -f
+  oa workflow show 0192
+
+Environment:
+  OA_URL, OA_TOKEN   the node to speak to and a token for it
+  OA_DATA_DIR        where the node of this machine keeps its files, used when OA_URL is not set
+  NO_COLOR           no colours
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 refused, 4 not found, 5 timed out, 6 cancelled or no longer watched.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring a deployment repository to its cluster, and wait until it runs.
+    Deploy(Deploy),
+    /// Show, follow and cancel workflows.
+    #[command(subcommand, visible_alias = "workflows")]
+    Workflow(WorkflowCommand),
+    /// Show the output of a unit.
+    Logs(Logs),
+    /// Show the node, its clusters, what runs there, and what is under way.
+    Status,
+    /// Show the supervised actors of the node.
+    Tree,
+    /// Show clusters.
+    #[command(subcommand, visible_alias = "clusters")]
+    Cluster(ClusterCommand),
+    /// Start a node in a directory of its own and deploy a sample application there.
+    Demo,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    /// Deployment repository: `org/name`, a URL, or a path on the node's machine.
+    #[arg(long, value_name = "REPO")]
+    pub(crate) repo: String,
+    /// Branch, tag or commit of it. [default: the repository's HEAD]
+    #[arg(long, value_name = "REF")]
+    pub(crate) r#ref: Option<String>,
+    /// Source repository; wins over `source.json`.
+    #[arg(long, value_name = "REPO")]
+    pub(crate) source_repo: Option<String>,
+    /// Branch, tag or commit of the source.
+    #[arg(long, value_name = "REF")]
+    pub(crate) source_ref: Option<String>,
+    /// What is to be done, in order.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "config,deploy")]
+    pub(crate) milestones: Vec<String>,
+    /// Print the workflow's id and do not wait.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Stop watching after this time, such as `10m`; the workflow goes on. [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkflowCommand {
+    /// List workflows, the newest first.
+    List(WorkflowList),
+    /// Show one workflow.
+    Show(WorkflowShow),
+    /// Cancel a workflow, and wait until it has ended.
+    Cancel(WorkflowCancel),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowList {
+    /// Only those of the last HOURS.
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) lookback: i64,
+    /// All of them.
+    #[arg(long, conflicts_with = "lookback")]
+    pub(crate) all: bool,
+    /// Only those of this deployment repository.
+    #[arg(long, value_name = "REPO")]
+    pub(crate) repo: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowShow {
+    /// Its id, or a beginning of it that only one has.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Follow it until it ends.
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+    /// With `--watch`: stop watching after this time; the workflow goes on.
+    #[arg(long, value_name = "TIME", requires = "watch", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowCancel {
+    /// Its id, or a beginning of it that only one has.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Why, for the event log.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Do not wait until it has ended.
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The unit, such as `hello@0.service`; `.service` may be left out.
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: String,
+    /// Go on with what comes, until Ctrl-C.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Begin with so many of the last lines.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) lines: u32,
+    /// The cluster, by its token. [default: the one that has the unit]
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) cluster: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// List clusters.
+    List,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn deploy_asks_for_config_and_deploy_unless_told_otherwise() {
+        let milestones = |line: &[&str]| match Cli::parse_from(line).command {
+            Command::Deploy(deploy) => deploy.milestones,
+            other => panic!("not a deploy: {other:?}"),
+        };
+        assert_eq!(milestones(&["oa", "deploy", "--repo", "a/b"]), ["config", "deploy"]);
+        assert_eq!(
+            milestones(&["oa", "deploy", "--repo", "a/b", "--milestones", "config"]),
+            ["config"]
+        );
+    }
+}

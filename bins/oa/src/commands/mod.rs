@@ -1,0 +1,62 @@
+//! A file per noun.
+
+mod cluster;
+mod demo;
+mod deploy;
+mod logs;
+mod status;
+mod tree;
+mod workflow;
+
+use oa_api::{Client, ClientError, DeployedUnit};
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::output::{Format, Table};
+use crate::problem::Problem;
+
+/// The node that a command speaks to and how it prints.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) format: Format,
+    pub(crate) verbose: bool,
+}
+
+/// Carries out the command line.
+pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
+    let Cli { output: format, verbose, command } = cli;
+    if let Command::Demo = command {
+        return demo::run(verbose).await;
+    }
+    let client =
+        Client::discover().map_err(|error| Problem::client("no node to speak to", &error))?;
+    let session = Session { client, format, verbose };
+    match command {
+        Command::Deploy(deploy) => deploy::run(&session, deploy).await,
+        Command::Workflow(command) => workflow::run(&session, command).await,
+        Command::Logs(logs) => logs::run(&session, logs).await,
+        Command::Status => status::run(&session).await,
+        Command::Tree => tree::run(&session).await,
+        Command::Cluster(command) => cluster::run(&session, command).await,
+        Command::Demo => Ok(Exit::Ok),
+    }
+}
+
+/// Says which part of a command a request belongs to.
+fn failed_to(what: impl Into<String>) -> impl FnOnce(ClientError) -> Problem {
+    move |error| Problem::client(what, &error)
+}
+
+/// Instances and where they can be reached.
+fn units_table(units: &[DeployedUnit]) -> Table {
+    let mut table = Table::new(["name", "address", "machine_id"]);
+    for unit in units {
+        let address = unit.address.as_ref().map(|address| format!("http://{address}"));
+        table.row([
+            &unit.name,
+            address.as_deref().unwrap_or(""),
+            unit.machine_id.as_deref().unwrap_or(""),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,164 @@
+//! `oa status`: the node, its clusters, what runs there, and what is under way.
+
+use oa_api::{Cluster, Machine, UnitState, Workflow, WorkflowFilter, WorkflowState};
+use serde::Serialize;
+
+use super::{Session, failed_to, workflow};
+use crate::exit::Exit;
+use crate::output::{self, Format, Table};
+use crate::problem::Problem;
+
+/// Everything that `--output json` prints.
+#[derive(Debug, Serialize)]
+struct Status {
+    url: String,
+    ready: bool,
+    clusters: Vec<ClusterStatus>,
+    /// Those that have not ended.
+    workflows: Vec<Workflow>,
+}
+
+#[derive(Debug, Serialize)]
+struct ClusterStatus {
+    #[serde(flatten)]
+    cluster: Cluster,
+    machines: Vec<Machine>,
+    states: Vec<UnitState>,
+    /// Why machines and states are unknown.
+    error: Option<String>,
+}
+
+pub(super) async fn run(session: &Session) -> Result<Exit, Problem> {
+    let status = ask(session).await?;
+    match session.format {
+        Format::Json => output::print_json(&status)?,
+        Format::Table => output::print_text(&text(&status))?,
+    }
+    Ok(if status.ready { Exit::Ok } else { Exit::Failed })
+}
+
+async fn ask(session: &Session) -> Result<Status, Problem> {
+    let client = &session.client;
+    let ready = client.ready().await.is_ok();
+    let known = client.clusters().await.map_err(failed_to("clusters cannot be listed"))?;
+    let mut clusters = Vec::new();
+    for cluster in known {
+        clusters.push(ask_cluster(session, cluster).await);
+    }
+    let recent = client.workflows(&WorkflowFilter::default()).await;
+    let mut workflows = recent.map_err(failed_to("workflows cannot be listed"))?;
+    workflows.retain(|workflow| {
+        !workflow.workflow_completed
+            && !workflow.state.is_final()
+            && workflow.state != WorkflowState::Created
+    });
+    workflows.sort_by(|a, b| b.id.cmp(&a.id));
+    Ok(Status { url: client.url().to_string(), ready, clusters, workflows })
+}
+
+/// A cluster that does not answer is shown as such; the others still are.
+async fn ask_cluster(session: &Session, cluster: Cluster) -> ClusterStatus {
+    let machines = session.client.machines(&cluster.etcd_token).await;
+    let states = session.client.unit_states(&cluster.etcd_token).await;
+    match (machines, states) {
+        (Ok(machines), Ok(states)) => ClusterStatus { cluster, machines, states, error: None },
+        (Err(error), _) | (_, Err(error)) => ClusterStatus {
+            cluster,
+            machines: vec![],
+            states: vec![],
+            error: Some(error.to_string()),
+        },
+    }
+}
+
+fn text(status: &Status) -> String {
+    let mut node = Table::pairs();
+    node.row(["node", &status.url]);
+    node.row(["ready", if status.ready { "yes" } else { "no" }]);
+    let mut parts = vec![node.render(), clusters_table(&status.clusters).render()];
+    let units = units_table(&status.clusters);
+    parts.push(units.map_or_else(|| "no units\n".to_owned(), |table| table.render()));
+    if !status.workflows.is_empty() {
+        parts.push(workflow::table(&status.workflows).render());
+    }
+    parts.join("\n")
+}
+
+fn clusters_table(clusters: &[ClusterStatus]) -> Table {
+    let mut table = Table::new(["cluster", "machines", "units", "active"]);
+    for status in clusters {
+        let active =
+            status.states.iter().filter(|state| state.systemd_active_state == "active").count();
+        match &status.error {
+            Some(error) => table.row([&status.cluster.etcd_token, "?", "?", error]),
+            None => table.row([
+                &status.cluster.etcd_token,
+                &status.machines.len().to_string(),
+                &status.states.len().to_string(),
+                &active.to_string(),
+            ]),
+        }
+    }
+    table
+}
+
+fn units_table(clusters: &[ClusterStatus]) -> Option<Table> {
+    let mut table = Table::new(["name", "cluster", "machine", "active", "sub"]);
+    let mut is_empty = true;
+    for status in clusters {
+        let mut states: Vec<&UnitState> = status.states.iter().collect();
+        states.sort_by(|a, b| a.name.cmp(&b.name));
+        for state in states {
+            is_empty = false;
+            table.row([
+                &state.name,
+                &status.cluster.etcd_token,
+                &state.machine_id.chars().take(8).collect::<String>(),
+                &state.systemd_active_state,
+                &state.systemd_sub_state,
+            ]);
+        }
+    }
+    (!is_empty).then_some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_cluster_is_shown_with_its_reason_beside_the_others() {
+        let cluster = |token: &str| Cluster { etcd_token: token.into(), ..Cluster::default() };
+        let unit = UnitState {
+            name: "a.service".into(),
+            systemd_active_state: "active".into(),
+            systemd_sub_state: "running".into(),
+            ..UnitState::default()
+        };
+        let status = Status {
+            url: "http://n/".into(),
+            ready: true,
+            clusters: vec![
+                ClusterStatus {
+                    cluster: cluster("east"),
+                    machines: vec![],
+                    states: vec![],
+                    error: Some("no answer".into()),
+                },
+                ClusterStatus {
+                    cluster: cluster("local"),
+                    machines: vec![Machine::default()],
+                    states: vec![unit],
+                    error: None,
+                },
+            ],
+            workflows: vec![],
+        };
+        assert_eq!(
+            text(&status),
+            "node   http://n/\nready  yes\n\n\
+             cluster  machines  units  active\neast     ?         ?      no answer\nlocal    1         1      1\n\n\
+             name       cluster  machine  active  sub\na.service  local    -        active  running\n"
+        );
+    }
+}

@@ -1,1 +1,0 @@
-//! Stories on the real system.

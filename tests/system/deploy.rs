@@ -1,0 +1,108 @@
+//! From a git repository to running units.
+
+use oa_api::WorkflowState;
+use oa_test_services::node::NodeHome;
+
+use crate::stage::{Hello, answer, client_of, deployed, server_processes};
+
+#[tokio::test]
+async fn a_revision_becomes_two_units_that_answer() {
+    let (home, hello) = (NodeHome::new().with_argument("--stop-units"), Hello::new());
+    let node = home.start().await;
+    let client = client_of(&node);
+
+    let done = deployed(&home, &client, &hello.workflow()).await;
+
+    assert_eq!(done.state, WorkflowState::Succeeded);
+    assert_eq!(done.current_step.as_deref(), Some("workflow_completed"));
+    let units = done.deployed_units();
+    assert_eq!(units.len(), 2, "{done:#?}");
+    for unit in &units {
+        let text =
+            answer(unit.address.as_deref().expect("a unit with a port has an address")).await;
+        assert!(text.contains(&hello.source.head()[..7]), "the unit runs the revision: {text}");
+    }
+    let rendered =
+        hello.deployment.file("hello@.service").expect("the template was rendered and pushed");
+    assert!(rendered.contains(&hello.source.head()), "{rendered}");
+    assert_eq!(hello.deployment.commits(), 2, "rendering made one commit");
+    assert!(node.stop().await.success());
+    assert_eq!(server_processes(&home), Vec::<u32>::new(), "--stop-units leaves nothing");
+}
+
+#[tokio::test]
+async fn the_same_revision_again_commits_nothing_and_keeps_the_units() {
+    let (home, hello) = (NodeHome::new().with_argument("--stop-units"), Hello::new());
+    let node = home.start().await;
+    let client = client_of(&node);
+    deployed(&home, &client, &hello.workflow()).await;
+
+    let again = deployed(&home, &client, &hello.workflow()).await;
+
+    assert_eq!(again.deployed_units().len(), 2);
+    assert_eq!(hello.deployment.commits(), 2);
+    assert_eq!(server_processes(&home).len(), 2);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_revision_replaces_both_units() {
+    let (home, hello) = (NodeHome::new().with_argument("--stop-units"), Hello::new());
+    let node = home.start().await;
+    let client = client_of(&node);
+    deployed(&home, &client, &hello.workflow()).await;
+    let revision = hello.source.commit(&[("README.md", "changed\n")], "second");
+
+    let done = deployed(&home, &client, &hello.workflow()).await;
+
+    for unit in done.deployed_units() {
+        let text = answer(unit.address.as_deref().expect("an address")).await;
+        assert!(text.contains(&revision[..7]), "the unit runs the new revision: {text}");
+    }
+    assert_eq!(server_processes(&home).len(), 2);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_revision_that_never_gets_healthy_leaves_the_earlier_one_running() {
+    let (home, hello) = (NodeHome::new().with_argument("--stop-units"), Hello::new());
+    let node = home.start().await;
+    let client = client_of(&node);
+    let good = deployed(&home, &client, &hello.workflow()).await;
+    let address = good.deployed_units()[0].address.clone().expect("an address");
+    let before = answer(&address).await;
+    let broken = "[Service]\nExecStart=/bin/false\nEnvironment=PORT=<%= dst_port %>\n";
+    hello.deployment.git(&[
+        "pull",
+        "-q",
+        "--rebase",
+        &hello.deployment.path().display().to_string(),
+        "main",
+    ]);
+    hello.deployment.commit(&[("hello@.service.eex", broken)], "broken");
+
+    let id = crate::stage::start(&client, &hello.workflow()).await;
+    let failed = crate::stage::finished(&home, &client, &id).await;
+
+    assert_eq!(failed.state, WorkflowState::Failed, "{failed:#?}");
+    let failure = failed.failure.expect("a failure says why");
+    assert!(failure.message.contains("hello@0.service"), "{failure:?}");
+    assert_eq!(answer(&address).await, before, "the earlier set is restored");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn output_of_a_unit_can_be_read() {
+    let (home, hello) = (NodeHome::new().with_argument("--stop-units"), Hello::new());
+    let node = home.start().await;
+    let client = client_of(&node);
+    deployed(&home, &client, &hello.workflow()).await;
+
+    let page = client
+        .unit_logs("local", "hello@0.service", &oa_api::LogFilter::default())
+        .await
+        .expect("the log is readable");
+
+    assert!(!page.text.is_empty());
+    node.stop().await;
+}

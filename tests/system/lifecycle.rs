@@ -1,0 +1,114 @@
+//! Starting, stopping, starting again.
+
+use std::process::Stdio;
+
+use oa_test_services::node::NodeHome;
+use tokio::net::TcpListener;
+
+use crate::stage::{Hello, answer, client_of, client_with_token, deployed, server_processes};
+
+/// What a node that cannot start says, and its exit code.
+async fn refusal(home: &NodeHome, arguments: &[&str]) -> (String, Option<i32>) {
+    let mut command = home.command();
+    let output =
+        command.args(arguments).stdout(Stdio::null()).output().await.expect("oa-node runs");
+    (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+}
+
+#[tokio::test]
+async fn units_outlive_an_orderly_stop_and_are_adopted_by_the_next_node() {
+    let (home, hello) = (NodeHome::new(), Hello::new());
+    let node = home.start().await;
+    let done = deployed(&home, &client_of(&node), &hello.workflow()).await;
+    let address = done.deployed_units()[0].address.clone().expect("an address");
+    let before = server_processes(&home);
+    assert!(node.stop().await.success());
+    answer(&address).await;
+
+    let home = home.with_argument("--stop-units");
+    let node = home.start().await;
+
+    assert_eq!(server_processes(&home), before, "the same processes, adopted");
+    answer(&address).await;
+    assert!(node.stop().await.success());
+    assert!(server_processes(&home).is_empty());
+}
+
+#[tokio::test]
+async fn a_second_node_on_the_same_data_directory_is_refused() {
+    let home = NodeHome::new();
+    let node = home.start().await;
+
+    let (text, code) = refusal(&home, &[]).await;
+
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("another node uses the data directory"), "{text}");
+    assert!(text.contains(&node.id().to_string()), "the process is named: {text}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_refused_with_the_address() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let home = NodeHome::new();
+
+    let mut command =
+        tokio::process::Command::new(oa_test_services::node::binaries().join("oa-node"));
+    let output = command
+        .args(["--listen", &address, "--data-dir"])
+        .arg(home.data())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("oa-node runs");
+
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(&address), "{text}");
+}
+
+#[tokio::test]
+async fn a_configuration_with_a_typing_error_is_refused_with_its_line() {
+    let home = NodeHome::new().with_config("[node]\nnaem = \"x\"\n");
+
+    let (text, code) = refusal(&home, &["--check"]).await;
+
+    assert_eq!(code, Some(78), "{text}");
+    assert!(text.contains("naem") && text.contains("line 2"), "{text}");
+}
+
+#[tokio::test]
+async fn the_admin_token_is_private_and_is_needed() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = NodeHome::new();
+    let node = home.start().await;
+
+    let file = node.data().join("admin-token");
+    let mode = std::fs::metadata(file).expect("the token is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let stranger = client_with_token(node.url(), "wrong");
+    assert!(stranger.workflows(&oa_api::WorkflowFilter::default()).await.is_err());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_tree_shows_every_component() {
+    let home = NodeHome::new();
+    let node = home.start().await;
+
+    let tree = client_of(&node).tree_value().await.expect("the tree is readable").to_string();
+
+    for component in [
+        "manager",
+        "workflow_orchestrator",
+        "builder",
+        "deployer",
+        "fleet_manager",
+        "overseer",
+        "notifications",
+    ] {
+        assert!(tree.contains(component), "{component} is missing in {tree}");
+    }
+    node.stop().await;
+}

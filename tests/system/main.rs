@@ -1,0 +1,10 @@
+//! Stories on the real system: real nodes, real git, real units, a file per story.
+//!
+//! `make test` builds the binaries first and starts the services.
+
+mod bad_input;
+mod crash;
+mod deploy;
+mod lifecycle;
+mod ssh;
+mod stage;
