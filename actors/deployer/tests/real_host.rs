@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -93,20 +92,28 @@ fn run_tests(arguments: &[OsString]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What the units run: answers every request with `text`.
+/// What the units run: answers every request with `text`. It ends by itself, should a failed test leave it behind.
 fn serve(port: &str, text: &str) -> ExitCode {
     println!("started {text}");
     let port: u16 = port.parse().expect("a port");
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
-    for stream in listener.incoming() {
-        let Ok(mut stream) = stream else { continue };
-        let _ = stream.read(&mut [0; 1024]);
-        let _ = write!(
-            stream,
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
-            text.len()
-        );
-    }
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+        text.len()
+    );
+    let serving = async {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .expect("the port is free");
+        loop {
+            let Ok((mut stream, _)) = listener.accept().await else { continue };
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _ =
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(120), serving).await });
     ExitCode::SUCCESS
 }
 

@@ -11,9 +11,6 @@ use crate::entities::modules;
 use crate::error::{StoreError, settle};
 use crate::sql;
 
-/// A heartbeat may wait so long for a batch that somebody else causes.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// A component that runs, or ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {
@@ -73,7 +70,7 @@ impl Modules {
              DO UPDATE SET status = excluded.status, workload = excluded.workload, \
              updated_at_ms = excluded.updated_at_ms";
         self.db
-            .write_relaxed::<_, StoreError, _>(PATIENCE, move |tx| {
+            .write::<_, StoreError, _>(move |tx| {
                 Box::pin(async move {
                     sql::execute(tx, upsert, values).await?;
                     Ok(())

@@ -240,12 +240,14 @@ impl Assembly {
         if !report.is_clean() {
             tracing::warn!(abandoned = ?report.abandoned, took = ?report.took, "not everything ended in time");
         }
+        tracing::debug!(took = ?report.took, "components have stopped");
         for journal in self.journals {
             journal.close().await;
         }
         if let Some(store) = self.store {
             store.close().await;
         }
+        tracing::debug!("databases are closed");
         if let Some(host) = self.fleet_host {
             host.stop(self.stop_units).await;
         }

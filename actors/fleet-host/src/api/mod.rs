@@ -70,7 +70,8 @@ impl Server {
     }
 
     pub(crate) async fn stop(&self) {
-        self.handle.stop(true).await;
+        // Not gracefully: that waits for idle connections, and whoever asks has stopped before the host does.
+        self.handle.stop(false).await;
     }
 
     /// Stops without a wait, cutting off whoever is being served.

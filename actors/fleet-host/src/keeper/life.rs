@@ -6,12 +6,8 @@
 //!     └──────────────── AutoRestart ◄──────────────┘     (Stop at any place ─► Stopping ─► Dead)
 //! ```
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "a keeper has no async runtime, so it waits on std's channels"
-)]
-
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -51,10 +47,18 @@ pub(super) fn live(plan: &Plan, directory: &Path, output: &Path) -> io::Result<(
         last_exit: None,
     };
     let control = Control::listen(directory, events.clone(), &status)?;
+    say_ready()?;
     let programs = Programs::new(plan, writer, events)?;
     let mut life = Life { plan, control, programs, inbox, status, recent: Vec::new() };
     life.programs.limit();
     life.run();
+    Ok(())
+}
+
+/// Ends the wait of the host that started this keeper: it can connect now.
+fn say_ready() -> io::Result<()> {
+    let _host_is_gone = io::stdout().write_all(b"ready\n").and_then(|()| io::stdout().flush());
+    rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?;
     Ok(())
 }
 

@@ -64,13 +64,14 @@ pub(crate) async fn is_orphaned(directory: &Path) -> io::Result<bool> {
 
 /// Kills every process that holds the lock open, until it is free.
 pub(crate) async fn kill_holders(directory: &Path) -> io::Result<()> {
-    for _ in 0..200 {
+    for attempt in 0..200 {
         if !is_held(directory)? {
             return Ok(());
         }
-        let lock = fs::metadata(directory.join(LOCK))?;
-        for pid in processes().filter(|pid| holds(*pid, &lock)) {
-            kill(pid);
+        // A keeper that is just ending gets a moment to do so.
+        if attempt > 1 {
+            let lock = fs::metadata(directory.join(LOCK))?;
+            processes().filter(|pid| holds(*pid, &lock)).for_each(kill);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

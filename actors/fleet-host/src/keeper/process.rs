@@ -35,10 +35,14 @@ pub(crate) fn boot() -> String {
     text.trim().to_owned()
 }
 
-/// Field 22 of `/proc/<pid>/stat`; the name in field 2 may hold anything, so counting begins behind its `)`.
+/// Field 22 of `/proc/<pid>/stat`, unless the process is over and merely not yet awaited by its parent.
+///
+/// The name in field 2 may hold anything, so counting begins behind its `)`.
 fn start_time(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    (!["Z", "X"].contains(&state)).then(|| fields.nth(18)?.parse().ok()).flatten()
 }
 
 /// Signals every process of the group that `leader` leads; a group that is gone is fine.

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
@@ -56,14 +56,20 @@ impl Link {
         std::fs::create_dir_all(&directory)?;
         std::fs::write(directory.join(PLAN), serde_json::to_vec(plan)?)?;
         let words = File::options().create(true).append(true).open(directory.join("keeper.log"))?;
-        let child = Command::new(&places.keeper.program)
+        let mut child = Command::new(&places.keeper.program)
             .args(&places.keeper.arguments)
             .arg(places.output_of(unit))
             .arg(&directory)
+            // What the node was told in its environment is not for units.
+            .env_clear()
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(words)
             .spawn()?;
+        if let Some(mut ready) = child.stdout.take() {
+            // A word when it can be reached, the end of the pipe when it is gone; then connecting tells the rest.
+            let _word_or_end = timeout(REACHED_WITHIN, ready.read(&mut [0; 16])).await;
+        }
         reach(&directory, Some(child)).await
     }
 
