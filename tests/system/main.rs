@@ -5,6 +5,7 @@
 mod bad_input;
 mod crash;
 mod deploy;
+mod https;
 mod lifecycle;
 mod ssh;
 mod stage;

@@ -20,6 +20,8 @@ pub struct BuilderConfig {
     pub ssh_identity: Option<PathBuf>,
     /// Known host keys for git over ssh. Default: those of the node's user.
     pub ssh_known_hosts: Option<PathBuf>,
+    /// Certificates of the authorities that may vouch for a host reached by https (PEM). Default: the machine's.
+    pub https_ca_file: Option<PathBuf>,
     /// Files with an access token for a host that is reached by https, such as `"github.com" = "/etc/oa/github-token"`;
     /// read again for each call. Default: none.
     pub https_tokens: BTreeMap<String, PathBuf>,
@@ -43,6 +45,7 @@ impl Default for BuilderConfig {
             allow_local_repositories: false,
             ssh_identity: None,
             ssh_known_hosts: None,
+            https_ca_file: None,
             https_tokens: BTreeMap::new(),
             git_program: "git".into(),
             author_name: "OpenAperture Builder".into(),

@@ -64,6 +64,31 @@ async fn units_outlive_a_crash_of_the_host_and_are_adopted() {
 }
 
 #[tokio::test]
+async fn however_often_the_host_crashes_a_unit_has_one_instance() {
+    let stage = Stage::new();
+    let unit = name("app.service");
+    let options = service(&[("ExecStart", "/bin/sleep 820010")]);
+    for round in 0..20_u64 {
+        let host = stage.restart().await;
+        let client = stage.client();
+        // Each round asks for a new process, and the host dies at another place on the way to it.
+        let asked = match client.unit(&unit).await.expect("an answer") {
+            None => client.put(&unit, &options, UnitDesire::Launched).await,
+            Some(_) => client.restart(&unit).await,
+        };
+        asked.expect("it is stored");
+        tokio::time::sleep(Duration::from_micros(700 * round)).await;
+        drop(host);
+        assert!(processes("820010").len() < 2, "two instances in round {round}");
+    }
+
+    let host = stage.restart().await;
+    reaches(&stage.client(), "app.service", "active", "running").await;
+    until("one instance", async || processes("820010").len() == 1).await;
+    stage.end(host).await;
+}
+
+#[tokio::test]
 async fn units_that_are_wanted_start_with_the_host() {
     let stage = Stage::new();
     let host = stage.start().await;

@@ -95,6 +95,21 @@ async fn paths_methods_and_an_empty_cluster() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_not_clean_leads_to_the_clean_one() {
+    let stage = Stage::new();
+    let host = stage.start().await;
+    for number in ["009", "010", "011"] {
+        let recorded = recording(number);
+
+        let answer = raw::send(&stage.socket(), &recorded.request).await;
+
+        assert_eq!(answer.header("location"), recorded.answer.header("location"), "{number}");
+        assert_eq!((answer.status, answer.body), (301, recorded.answer.body), "{number}");
+    }
+    stage.end(host).await;
+}
+
+#[tokio::test]
 async fn changes_of_machines_that_are_refused() {
     let stage = Stage::new();
     let host = stage.start().await;

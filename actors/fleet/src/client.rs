@@ -90,8 +90,7 @@ impl FleetClient {
         request: reqwest::RequestBuilder,
         deadline: Duration,
     ) -> Result<reqwest::Response, EngineError> {
-        let answer =
-            request.timeout(deadline).send().await.map_err(|cause| self.failed(cause, deadline))?;
+        let answer = self.answer(request.timeout(deadline), deadline).await?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -99,6 +98,28 @@ impl FleetClient {
         let body = self.body(answer).await.unwrap_or_default();
         let message = message_of(&String::from_utf8_lossy(&body)).unwrap_or_else(|| reason(status));
         Err(EngineError::Refused { action: action.to_owned(), status: status.as_u16(), message })
+    }
+
+    /// Sends a request, and once more if the connection was from before a restart of the server.
+    ///
+    /// Only what may be said twice is; a server that is not there is left to the caller's patience.
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+        deadline: Duration,
+    ) -> Result<reqwest::Response, EngineError> {
+        let again = request.try_clone();
+        let (client, request) = request.build_split();
+        let request = request.map_err(|cause| self.failed(cause, deadline))?;
+        let may_repeat = *request.method() != Method::POST;
+        match client.execute(request).await {
+            Ok(answer) => Ok(answer),
+            Err(cause) if may_repeat && !cause.is_timeout() && !cause.is_connect() => {
+                let Some(again) = again else { return Err(self.failed(cause, deadline)) };
+                again.send().await.map_err(|cause| self.failed(cause, deadline))
+            }
+            Err(cause) => Err(self.failed(cause, deadline)),
+        }
     }
 
     /// The body of an answer, if it is not too large.

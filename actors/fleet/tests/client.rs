@@ -120,6 +120,16 @@ async fn an_answer_that_is_no_fleet_api_is_told_from_an_empty_listing() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_the_server_closed_costs_nothing() {
+    let server = ScriptedServer::start(|_| Answer::json(200, "{}").then_close()).await;
+    let client = server.client();
+
+    for _ in 0..50 {
+        client.states().await.expect("an empty listing");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_worth_another_try() {
     let server = ScriptedServer::start(|_| Answer::empty(204)).await;
     let client = server.client();

@@ -8,11 +8,13 @@
 //! |---|---|
 //! | [`eventually`] | waiting for a condition without a fixed pause |
 //! | [`git`] | repositories made by the real `git` |
+//! | [`https`] | a git server that speaks https, with a certificate of its own authority |
 //! | [`node`] | a real `oa-node` with its own data directory, and its end |
 //! | [`sshd`] | the private ssh server that the runner started |
 
 pub mod eventually;
 pub mod git;
+pub mod https;
 pub mod node;
 pub mod packages;
 pub mod service;

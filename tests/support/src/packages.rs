@@ -16,6 +16,7 @@ pub struct Needed {
 /// Everything that `make test` needs beside Rust.
 pub const NEEDED: &[Needed] = &[
     Needed { program: "/usr/bin/git", package: "git" },
+    Needed { program: "/usr/bin/openssl", package: "openssl" },
     Needed { program: "/usr/bin/ssh", package: "openssh-client" },
     Needed { program: "/usr/sbin/sshd", package: "openssh-server" },
 ];

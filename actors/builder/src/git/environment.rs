@@ -73,6 +73,9 @@ pub(super) fn environment(
     ] {
         kept.push((name.into(), value.into()));
     }
+    if let Some(file) = &config.https_ca_file {
+        kept.push(("GIT_SSL_CAINFO".into(), file.into()));
+    }
     kept
 }
 

@@ -42,13 +42,13 @@ pub(super) async fn get(
     }
     let deadline = Instant::now() + Duration::from_millis(query.wait_ms).min(LONGEST_WAIT);
     loop {
+        let seen = output::end(&directory);
         let page = read(directory.clone(), &query).await?;
         let has_news = query.after.is_none_or(|after| !page.text.is_empty() || page.next != after);
         if has_news || cluster.is_closing() {
             return Ok(web::Json(page));
         }
         // The end is looked at often, what is there is read when it has moved.
-        let seen = output::end(&directory);
         while output::end(&directory) == seen && !cluster.is_closing() {
             if Instant::now() >= deadline {
                 return Ok(web::Json(page));

@@ -23,8 +23,9 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::Method;
+use actix_web::http::header::LOCATION;
 use actix_web::middleware::DefaultHeaders;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use tokio::task::JoinHandle;
 
 use crate::cluster::Cluster;
@@ -148,6 +149,57 @@ async fn refuse(status: u16, message: String) -> Result<&'static str, ApiError> 
     Err(ApiError::new(status, message))
 }
 
-async fn not_found() -> Result<&'static str, ApiError> {
-    Err(ApiError::new(404, ""))
+/// A path with `//`, `.` or `..` leads to the one that is meant, as Go's server does it; any other is not there.
+async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    match cleaned(request.path()) {
+        Some(path) => {
+            let mut answer = HttpResponse::MovedPermanently();
+            answer.insert_header((LOCATION, path.as_str()));
+            if request.method() != Method::GET {
+                return Ok(answer.finish());
+            }
+            let page = format!("<a href=\"{path}\">Moved Permanently</a>.\n\n");
+            Ok(answer.content_type("text/html; charset=utf-8").body(page))
+        }
+        None => Err(ApiError::new(404, "")),
+    }
+}
+
+/// The path without empty parts, `.` and `..`; `None` if there are none of them.
+fn cleaned(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    let inner = path.strip_prefix('/')?;
+    let body = inner.strip_suffix('/').unwrap_or(inner);
+    if !body.split('/').any(|part| ["", ".", ".."].contains(&part)) {
+        return None;
+    }
+    for part in body.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            // The path becomes part of a page, and a name never needs these.
+            part if part.contains(['<', '>', '"', '&', '\'']) => return None,
+            part => parts.push(part),
+        }
+    }
+    Some(format!("/{}", parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_cleaned_only_if_it_has_to_be() {
+        for (path, clean) in [
+            ("/fleet/v1//units", Some("/fleet/v1/units")),
+            ("/fleet/v1/units/../machines", Some("/fleet/v1/machines")),
+            ("/../../x", Some("/x")),
+            ("/fleet/v1/units/", None),
+            ("/nope", None),
+            ("//<b>", None),
+        ] {
+            assert_eq!(cleaned(path).as_deref(), clean, "{path}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
     reason = "a keeper has no async runtime, so it waits on std's channels"
 )]
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,8 +23,14 @@ use crate::service::{Credentials, ExecCommand, Plan, with_variables};
 pub(super) struct Programs<'a> {
     plan: &'a Plan,
     output: Arc<Mutex<OutputWriter>>,
-    collectors: Vec<JoinHandle<()>>,
+    pipe: Option<Pipe>,
     reaper: Reaper,
+}
+
+/// What all programs of a launch print into, so that it is kept in the order in which it was printed.
+struct Pipe {
+    writer: io::PipeWriter,
+    collector: JoinHandle<()>,
 }
 
 impl<'a> Programs<'a> {
@@ -35,7 +41,7 @@ impl<'a> Programs<'a> {
         events: Sender<Event>,
     ) -> io::Result<Self> {
         let output = Arc::new(Mutex::new(output));
-        Ok(Self { plan, output, collectors: Vec::new(), reaper: Reaper::start(events)? })
+        Ok(Self { plan, output, pipe: None, reaper: Reaper::start(events)? })
     }
 
     /// Raises or lowers what this process, and so its unit, may use.
@@ -56,7 +62,7 @@ impl<'a> Programs<'a> {
 
     /// Starts a program as the leader of a group; its number.
     pub(super) fn start(&mut self, command: &ExecCommand, main: Option<i32>) -> io::Result<i32> {
-        let (reader, writer) = io::pipe()?;
+        let writer = self.writer()?;
         let argv = self.argv(command, main);
         let mut program = Command::new(&argv[0]);
         program
@@ -75,12 +81,6 @@ impl<'a> Programs<'a> {
             program.env("MAINPID", main.to_string());
         }
         let child = self.reaper.spawn(&mut program, self.plan.credentials.as_ref())?;
-        // This end of the pipe closes with `program`; the reader sees the end when the unit's processes are gone.
-        drop(program);
-        let output = Arc::clone(&self.output);
-        let collector = small_thread("output", 96 * 1024, move || collect(reader, &output))?;
-        self.collectors.retain(|collector| !collector.is_finished());
-        self.collectors.push(collector);
         i32::try_from(child.id()).map_err(io::Error::other)
     }
 
@@ -97,10 +97,25 @@ impl<'a> Programs<'a> {
         })
     }
 
+    /// A writing end for a program; with the first one of a launch begins the collecting.
+    fn writer(&mut self) -> io::Result<io::PipeWriter> {
+        if let Some(pipe) = &self.pipe {
+            return pipe.writer.try_clone();
+        }
+        let (reader, writer) = io::pipe()?;
+        let copy = writer.try_clone()?;
+        let output = Arc::clone(&self.output);
+        let collector = small_thread("output", 96 * 1024, move || collect(reader, &output))?;
+        self.pipe = Some(Pipe { writer, collector });
+        Ok(copy)
+    }
+
     /// Ends everything that is left of the unit, and waits until its output is written.
     pub(super) fn clear_up(&mut self) {
         kill_children();
-        for collector in self.collectors.drain(..) {
+        if let Some(Pipe { writer, collector }) = self.pipe.take() {
+            // The last writing end: the collector reads what is left, and ends.
+            drop(writer);
             let _panicked = collector.join();
         }
     }
@@ -108,6 +123,10 @@ impl<'a> Programs<'a> {
     /// A line of the keeper in the unit's own output.
     pub(super) fn note(&self, text: &str) {
         let line = format!("unit-keeper: {text}\n");
+        if let Some(pipe) = &self.pipe {
+            let _collector_is_gone = (&pipe.writer).write_all(line.as_bytes());
+            return;
+        }
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         let _full_disk = output.append(line.as_bytes());
     }

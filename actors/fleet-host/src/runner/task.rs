@@ -54,7 +54,6 @@ impl Task {
                 Ok(false) => return,
                 Err(why) => {
                     tracing::error!(unit = %self.unit, "failed to keep it: {why}");
-                    eprintln!("DEBUG {why}");
                     if let Wish::Run { plan } = &wish {
                         let failed = Phase::Failed.systemd();
                         self.show(&plan.hash, UnitDesire::Launched, failed);

@@ -28,8 +28,12 @@ pub(super) fn read(
 ) -> Result<Plan, Unrunnable> {
     let specifiers = Specifiers { unit: name, host: &host.name };
     let mut draft = Draft::new(name, options, host, specifiers);
-    for option in options.iter().filter(|option| option.section == "Service") {
-        draft.apply(&option.name, &option.value)?;
+    for option in options {
+        // Limits of starts moved from one section to the other in systemd 230; both are in use.
+        let is_limit = option.section == "Unit" && option.name.starts_with("StartLimit");
+        if option.section == "Service" || is_limit {
+            draft.apply(&option.name, &option.value)?;
+        }
     }
     draft.finish(host)
 }

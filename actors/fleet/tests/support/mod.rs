@@ -27,11 +27,17 @@ impl Request {
 pub(crate) struct Answer {
     status: u16,
     body: String,
+    closes: bool,
 }
 
 impl Answer {
     pub(crate) fn json(status: u16, body: &str) -> Self {
-        Self { status, body: body.to_owned() }
+        Self { status, body: body.to_owned(), closes: false }
+    }
+
+    /// The server closes the connection afterwards without having said so.
+    pub(crate) fn then_close(self) -> Self {
+        Self { closes: true, ..self }
     }
 
     pub(crate) fn empty(status: u16) -> Self {
@@ -101,7 +107,7 @@ async fn serve(stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<Reque
             "HTTP/1.1 {} X\r\nContent-Type: application/json\r\n{length}\r\n{}",
             answer.status, answer.body
         );
-        if stream.write_all(text.as_bytes()).await.is_err() {
+        if stream.write_all(text.as_bytes()).await.is_err() || answer.closes {
             return;
         }
     }
