@@ -5,8 +5,10 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use tokio::time::sleep;
 
 use crate::api::Server;
 use crate::cluster::Cluster;
@@ -37,7 +39,7 @@ impl FleetHost {
     pub async fn start(config: FleetHostConfig) -> Result<Self, FleetHostError> {
         let unusable = |cause| FleetHostError::Directory { path: config.data_dir.clone(), cause };
         private_directory(&config.data_dir).map_err(unusable)?;
-        let lock = lock(&config.data_dir)?;
+        let lock = lock(&config.data_dir).await?;
         let cluster = Arc::new(Cluster::open(&config)?);
         cluster.begin();
         let server = Server::start(&config.socket, Arc::clone(&cluster))?;
@@ -72,16 +74,20 @@ pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Two hosts in one directory would each start the units of the other.
-fn lock(directory: &Path) -> Result<File, FleetHostError> {
+///
+/// A program that was just being started when the last host ended holds its lock until it runs, so this tries for a
+/// moment.
+async fn lock(directory: &Path) -> Result<File, FleetHostError> {
     let unusable = |cause| FleetHostError::Directory { path: directory.to_path_buf(), cause };
     let path = directory.join("host.lock");
     let file = File::options().write(true).create(true).truncate(false).open(path);
     let file = file.map_err(unusable)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(FleetHostError::InUse { path: directory.to_path_buf() })
+    for _ in 0..50 {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => sleep(Duration::from_millis(10)).await,
+            Err(why) => return Err(unusable(why.into())),
         }
-        Err(why) => Err(unusable(why.into())),
     }
+    Err(FleetHostError::InUse { path: directory.to_path_buf() })
 }

@@ -53,7 +53,7 @@ async fn units_outlive_a_crash_of_the_host_and_are_adopted() {
     let before = processes("820002");
 
     drop(host);
-    let host = stage.restart().await;
+    let host = stage.start().await;
 
     reaches(&stage.client(), "app.service", "active", "running").await;
     assert_eq!(processes("820002"), before, "the same process");
@@ -69,7 +69,7 @@ async fn however_often_the_host_crashes_a_unit_has_one_instance() {
     let unit = name("app.service");
     let options = service(&[("ExecStart", "/bin/sleep 820010")]);
     for round in 0..20_u64 {
-        let host = stage.restart().await;
+        let host = stage.start().await;
         let client = stage.client();
         // Each round asks for a new process, and the host dies at another place on the way to it.
         let asked = match client.unit(&unit).await.expect("an answer") {
@@ -82,7 +82,7 @@ async fn however_often_the_host_crashes_a_unit_has_one_instance() {
         assert!(processes("820010").len() < 2, "two instances in round {round}");
     }
 
-    let host = stage.restart().await;
+    let host = stage.start().await;
     reaches(&stage.client(), "app.service", "active", "running").await;
     until("one instance", async || processes("820010").len() == 1).await;
     stage.end(host).await;

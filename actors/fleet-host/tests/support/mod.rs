@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use oa_fleet::unit::{UnitDesire, UnitOption};
 use oa_fleet::{Engine, FleetClient, LogQuery, UnitName};
-use oa_fleet_host::{FleetHost, FleetHostConfig, FleetHostError, KeeperProgram, StopUnits};
+use oa_fleet_host::{FleetHost, FleetHostConfig, KeeperProgram, StopUnits};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -42,19 +42,6 @@ impl Stage {
 
     pub(crate) async fn start(&self) -> FleetHost {
         FleetHost::start(self.config()).await.expect("the host starts")
-    }
-
-    /// Starts a host after another one crashed, whose last threads may still be ending.
-    pub(crate) async fn restart(&self) -> FleetHost {
-        let started = Instant::now();
-        loop {
-            match FleetHost::start(self.config()).await {
-                Ok(host) => return host,
-                Err(FleetHostError::InUse { .. }) if started.elapsed() < PATIENCE => {}
-                Err(why) => panic!("the host does not start: {why}"),
-            }
-            sleep(Duration::from_millis(2)).await;
-        }
     }
 
     /// Stops the host and every unit.
