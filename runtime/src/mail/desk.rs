@@ -30,6 +30,9 @@ pub(super) struct Desk {
     seen: Mutex<DedupWindow>,
     lane: Lane,
     closing: AtomicBool,
+    /// Deliveries that nobody here will handle, since the system has ended while the subscription is open. They are
+    /// held until it is closed: given back now they would come again at once, for ever.
+    stranded: Mutex<Vec<Slip>>,
     me: Weak<Desk>,
 }
 
@@ -54,6 +57,7 @@ impl Desk {
             seen: Mutex::new(DedupWindow::new(keys, period)),
             lane: Lane::default(),
             closing: AtomicBool::new(false),
+            stranded: Mutex::default(),
             me: me.clone(),
         })
     }
@@ -62,6 +66,9 @@ impl Desk {
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Release);
         self.lane.clear();
+        let stranded =
+            std::mem::take(&mut *self.stranded.lock().unwrap_or_else(PoisonError::into_inner));
+        stranded.into_iter().for_each(|slip| self.settle(slip, Settled::Release));
     }
 
     /// Why a delivery must not be handled, if it must not.
@@ -219,6 +226,9 @@ impl Drop for ReleasedOnDrop {
     fn drop(&mut self) {
         let Some(slip) = self.slip.take() else { return };
         match self.desk.upgrade() {
+            Some(desk) if desk.office.has_ended() && !desk.closing.load(Ordering::Acquire) => {
+                desk.stranded.lock().unwrap_or_else(PoisonError::into_inner).push(slip);
+            }
             Some(desk) => desk.settle(slip, Settled::Release),
             None => slip.settlement.release(),
         }

@@ -228,6 +228,11 @@ impl PostOffice {
         self.inner.seal.as_ref().map_or(Ok(()), |seal| seal.verify(envelope))
     }
 
+    /// Whether every actor of the system has ended, for good.
+    pub(super) fn has_ended(&self) -> bool {
+        self.inner.system.inner().has_ended()
+    }
+
     /// Runs a task on a thread of the system. False: it has ended.
     pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
         self.inner.system.inner().run(task)

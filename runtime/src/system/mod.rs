@@ -162,6 +162,11 @@ impl SystemInner {
         self.next_arbiter().spawn(move || task)
     }
 
+    /// Whether every actor has ended, for good.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.terminated.is_set()
+    }
+
     /// Notes an actor that did not end within its limit.
     pub(crate) fn abandon(&self, path: &ActorPath) {
         self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_string());
