@@ -52,9 +52,25 @@ impl Handler<Refresh> for WorkflowActor {
                 self.arm(&state, ctx);
                 self.show(&state, ctx);
             }
-            _ => ctx.stop(),
+            ended => {
+                if let Some(state) = ended {
+                    tell(&state);
+                }
+                ctx.stop();
+            }
         }
         Ok(())
+    }
+}
+
+/// Says in the log how a workflow ended.
+fn tell(state: &WorkflowState) {
+    let (workflow, status) = (state.id, state.status);
+    match &state.failure {
+        None => tracing::info!(%workflow, %status, "the workflow has ended"),
+        Some(why) => {
+            tracing::warn!(%workflow, %status, hint = why.hint, "the workflow has ended: {}", why.message)
+        }
     }
 }
 
