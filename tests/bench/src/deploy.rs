@@ -28,8 +28,8 @@ pub(crate) async fn run(report: &mut Report) {
         if first.is_empty() { first.push(time) } else { replaced.push(time) }
     }
     replaced.extend(&first);
-    report.percentiles("end_to_end", &replaced);
-    report.figure("first_ms", first[0].as_secs_f64() * 1e3, "ms");
+    report.percentiles("deploy.end_to_end", &replaced);
+    report.figure("deploy.first_ms", first[0].as_secs_f64() * 1e3, "ms");
     stage.end().await;
 
     let stage = Stage::start("2s").await;
@@ -37,7 +37,7 @@ pub(crate) async fn run(report: &mut Report) {
     for _ in 0..DEFAULT_RUNS {
         times.push(stage.deploy_new_revision().await);
     }
-    report.figure("end_to_end_default.p50_ms", crate::report::percentile(&times, 50), "ms");
+    report.figure("deploy.end_to_end_default.p50_ms", crate::report::percentile(&times, 50), "ms");
     stage.end().await;
 }
 

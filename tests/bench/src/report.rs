@@ -30,10 +30,10 @@ impl Report {
         Self { group: group.to_owned(), machine, figures: Vec::new() }
     }
 
-    /// Adds a figure and prints its line.
+    /// Adds a figure by its full name, such as `deploy.first_ms`, and prints its line.
     pub(crate) fn figure(&mut self, name: &str, value: f64, unit: &'static str) {
-        println!("{}.{name} {value:.2} {unit}", self.group);
-        self.figures.push(Figure { name: format!("{}.{name}", self.group), value, unit });
+        println!("{name} {value:.2} {unit}");
+        self.figures.push(Figure { name: name.to_owned(), value, unit });
     }
 
     /// Adds median and 99th percentile of `times` in milliseconds.
