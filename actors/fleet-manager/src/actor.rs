@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use oa_fleet::Engines;
 use oa_protocol::fleet_manager::{ListMachines, ListUnitStates, ListUnits, RestartUnit, UnitLogs};
-use oa_protocol::mailbox;
-use oa_protocol::module::Heartbeat;
-use oa_runtime::{
-    Actor, Backoff, ChildSpec, Context, Envelope, Failure, Mailbox, PostOffice, Recipient,
-    Subscription,
-};
+use oa_protocol::{Registration, mailbox};
+use oa_runtime::{Actor, Backoff, ChildSpec, Context, Failure, Mailbox, PostOffice, Subscription};
 
 use crate::config::FleetManagerConfig;
 use crate::slots::Slots;
@@ -17,9 +13,6 @@ use crate::worker::{Worker, WorkerArgs};
 
 /// What Management calls this component.
 const MODULE: &str = "fleet_manager";
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
-const HEARTBEAT_AGAIN: Duration = Duration::from_millis(500);
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Time that questions in hand have at an orderly stop.
 const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 const WORKER_DRAIN: Duration = Duration::from_millis(50);
@@ -37,7 +30,7 @@ pub struct FleetManagerArgs {
 
 /// Keeps the workers of the `fleet_manager` mailbox running.
 pub struct FleetManager {
-    post_office: PostOffice,
+    registration: Registration,
     consumers: Vec<Subscription>,
 }
 
@@ -64,20 +57,13 @@ impl Actor for FleetManager {
                 .window(1);
             consumers.push(post_office.serve(mailbox).await?);
         }
-        let modules = post_office.recipient(&post_office.address(mailbox::SYSTEM_MODULES));
-        ctx.spawn_task(heartbeats(modules, heartbeat(&post_office, "active")));
-        Ok(Self { post_office, consumers })
+        let registration = Registration::new(&post_office, MODULE);
+        ctx.spawn_task(registration.clone().keep());
+        Ok(Self { registration, consumers })
     }
 
     async fn stopping(&mut self, _ctx: &mut Context<Self>) {
-        let goodbye = heartbeat(&self.post_office, "inactive");
-        if let Ok(goodbye) =
-            Envelope::new(&self.post_office.address(mailbox::SYSTEM_MODULES), &goodbye)
-        {
-            // A courtesy: silence says the same, a little later.
-            let _ = tokio::time::timeout(Duration::from_secs(1), self.post_office.publish(goodbye))
-                .await;
-        }
+        self.registration.end().await;
         // Quick answers still get out; who waits for a log line will ask again.
         let until = tokio::time::Instant::now() + CLOSE_WITHIN;
         for consumer in self.consumers.drain(..) {
@@ -85,23 +71,6 @@ impl Actor for FleetManager {
                 .close_within(until.saturating_duration_since(tokio::time::Instant::now()))
                 .await;
         }
-    }
-}
-
-fn heartbeat(post_office: &PostOffice, status: &str) -> Heartbeat {
-    Heartbeat {
-        hostname: post_office.node().to_owned(),
-        kind: MODULE.to_owned(),
-        status: status.to_owned(),
-        workload: Vec::new(),
-    }
-}
-
-/// Tells Management each half minute that this component runs; sooner as long as nobody answers.
-async fn heartbeats(modules: Recipient<Heartbeat>, heartbeat: Heartbeat) {
-    loop {
-        let heard = modules.ask(heartbeat.clone(), ANSWER_WITHIN).await.is_ok();
-        tokio::time::sleep(if heard { HEARTBEAT_EVERY } else { HEARTBEAT_AGAIN }).await;
     }
 }
 

@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use oa_protocol::mailbox;
-use oa_protocol::module::Heartbeat;
-use oa_runtime::{Actor, ChildSpec, Context, Envelope, Failure, PostOffice, Recipient};
+use oa_protocol::Registration;
+use oa_runtime::{Actor, ChildSpec, Context, Failure, PostOffice};
 
 /// What Management calls this component.
 const MODULE: &str = "notifications";
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
-const HEARTBEAT_AGAIN: Duration = Duration::from_millis(500);
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the [`Notifications`] begins from.
 #[derive(Clone)]
@@ -21,7 +17,7 @@ pub struct NotificationsArgs {
 
 /// Registers with Management and stays registered while it runs.
 pub struct Notifications {
-    post_office: PostOffice,
+    registration: Registration,
 }
 
 impl Actor for Notifications {
@@ -29,38 +25,13 @@ impl Actor for Notifications {
     type Args = NotificationsArgs;
 
     async fn init(args: &NotificationsArgs, ctx: &mut Context<Self>) -> Result<Self, Failure> {
-        let post_office = args.post_office.clone();
-        let modules = post_office.recipient(&post_office.address(mailbox::SYSTEM_MODULES));
-        ctx.spawn_task(heartbeats(modules, heartbeat(&post_office, "active")));
-        Ok(Self { post_office })
+        let registration = Registration::new(&args.post_office, MODULE);
+        ctx.spawn_task(registration.clone().keep());
+        Ok(Self { registration })
     }
 
     async fn stopping(&mut self, _ctx: &mut Context<Self>) {
-        let goodbye = heartbeat(&self.post_office, "inactive");
-        if let Ok(goodbye) =
-            Envelope::new(&self.post_office.address(mailbox::SYSTEM_MODULES), &goodbye)
-        {
-            // A courtesy: silence says the same, a little later.
-            let _ = tokio::time::timeout(Duration::from_secs(1), self.post_office.publish(goodbye))
-                .await;
-        }
-    }
-}
-
-fn heartbeat(post_office: &PostOffice, status: &str) -> Heartbeat {
-    Heartbeat {
-        hostname: post_office.node().to_owned(),
-        kind: MODULE.to_owned(),
-        status: status.to_owned(),
-        workload: Vec::new(),
-    }
-}
-
-/// Tells Management each half minute that this component runs; sooner as long as nobody answers.
-async fn heartbeats(modules: Recipient<Heartbeat>, heartbeat: Heartbeat) {
-    loop {
-        let heard = modules.ask(heartbeat.clone(), ANSWER_WITHIN).await.is_ok();
-        tokio::time::sleep(if heard { HEARTBEAT_EVERY } else { HEARTBEAT_AGAIN }).await;
+        self.registration.end().await;
     }
 }
 
@@ -73,6 +44,8 @@ pub fn child_spec(args: NotificationsArgs) -> ChildSpec<Notifications> {
 mod tests {
     use std::sync::Arc;
 
+    use oa_protocol::mailbox;
+    use oa_protocol::module::Heartbeat;
     use oa_runtime::{Handler, Mailbox, System};
     use oa_transport_memory::MemoryTransport;
     use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};

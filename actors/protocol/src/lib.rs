@@ -21,6 +21,7 @@ pub mod mailbox;
 pub mod manager;
 pub mod module;
 pub mod refusal;
+mod registration;
 pub mod step;
 pub mod unit;
 pub mod workflow;
@@ -30,3 +31,4 @@ mod golden;
 
 pub use ids::{AttemptId, EtcdToken, InvalidName, UnitName, WorkflowId};
 pub use refusal::{Refusal, RefusalCode};
+pub use registration::Registration;
