@@ -1,9 +1,12 @@
 //! From a git repository to running units.
 
+use std::time::Duration;
+
 use oa_api::WorkflowState;
+use oa_test_services::eventually::eventually;
 use oa_test_services::node::NodeHome;
 
-use crate::stage::{Hello, answer, client_of, deployed, server_processes};
+use crate::stage::{Hello, answer, client_of, deployed, finished, server_processes, start};
 
 #[tokio::test]
 async fn a_revision_becomes_two_units_that_answer() {
@@ -81,8 +84,8 @@ async fn a_revision_that_never_gets_healthy_leaves_the_earlier_one_running() {
     ]);
     hello.deployment.commit(&[("hello@.service.eex", broken)], "broken");
 
-    let id = crate::stage::start(&client, &hello.workflow()).await;
-    let failed = crate::stage::finished(&home, &client, &id).await;
+    let id = start(&client, &hello.workflow()).await;
+    let failed = finished(&home, &client, &id).await;
 
     assert_eq!(failed.state, WorkflowState::Failed, "{failed:#?}");
     let failure = failed.failure.expect("a failure says why");
@@ -104,5 +107,55 @@ async fn output_of_a_unit_can_be_read() {
         .expect("the log is readable");
 
     assert!(!page.text.is_empty());
+    node.stop().await;
+}
+
+/// A unit that runs and is never healthy: nothing listens on its port.
+const NEVER_HEALTHY: &str =
+    "[Service]\nExecStart=/bin/sleep 86400\nEnvironment=PORT=<%= dst_port %>\n";
+
+#[tokio::test]
+async fn a_running_workflow_is_an_actor_with_its_step_in_flight_below() {
+    let (home, hello) =
+        (NodeHome::new().with_argument("--stop-units"), Hello::with_unit(NEVER_HEALTHY));
+    let node = home.start().await;
+    let client = client_of(&node);
+    let id = start(&client, &hello.workflow()).await;
+
+    let shown = eventually(Duration::from_secs(20), || async {
+        let tree = client.tree_value().await.expect("the tree is readable").to_string();
+        tree.contains(&id) && tree.contains("deploy-1.1")
+    })
+    .await;
+
+    assert!(shown, "{}", client.tree_value().await.expect("the tree is readable"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_deployment_takes_back_what_it_started() {
+    let (home, hello) =
+        (NodeHome::new().with_argument("--stop-units"), Hello::with_unit(NEVER_HEALTHY));
+    let node = home.start().await;
+    let client = client_of(&node);
+    let id = start(&client, &hello.workflow()).await;
+    let limit = Duration::from_secs(20);
+    assert!(
+        eventually(limit, || async { server_processes(&home).len() == 2 }).await,
+        "{}",
+        home.log()
+    );
+
+    client.cancel_workflow(&id, Some("changed our mind")).await.expect("it can be cancelled");
+
+    let done = finished(&home, &client, &id).await;
+    assert_eq!(done.state, WorkflowState::Cancelled, "{done:#?}");
+    assert!(
+        eventually(limit, || async { server_processes(&home).is_empty() }).await,
+        "{}",
+        home.log()
+    );
+    let units = client.units("local").await.expect("the list is readable");
+    assert!(units.is_empty(), "{units:#?}");
     node.stop().await;
 }

@@ -54,5 +54,7 @@ async fn a_server_that_nobody_vouches_for_is_refused() {
     let failed = finished(&home, &client, &id).await;
 
     assert_eq!(failed.workflow_error, Some(true), "{failed:#?}");
+    let failure = failed.failure.expect("a failure says why");
+    assert!(failure.message.contains("is not trusted"), "{failure:?}");
     node.stop().await;
 }

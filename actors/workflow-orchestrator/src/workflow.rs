@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oa_protocol::{AttemptId, WorkflowId};
+use oa_protocol::WorkflowId;
 use oa_runtime::{Actor, ChildSpec, Context, Failure, Handler, Message, TimerHandle};
 use oa_store::workflow::AttemptStatus;
 use oa_store::{Applied, Event, Store, TimerKind, WorkflowState};
@@ -16,8 +16,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct WorkflowActor {
     args: WorkflowArgs,
     timers: Vec<TimerHandle>,
-    /// The attempt whose child is up.
-    shown: Option<AttemptId>,
+    /// Name of the child that is up.
+    shown: Option<String>,
 }
 
 /// What a restart begins from.
@@ -89,15 +89,17 @@ impl WorkflowActor {
 
     /// Has one child for the attempt in flight.
     fn show(&mut self, state: &WorkflowState, ctx: &mut Context<Self>) {
-        let live = state.live.as_ref();
-        if self.shown != live.map(|attempt| attempt.id)
+        let in_flight = state.live.as_ref().zip(state.current());
+        // A name of its own for each attempt: the last one's child may still be ending.
+        let name = in_flight
+            .map(|(attempt, step)| format!("{}-{}.{}", step.milestone, attempt.seq, attempt.no));
+        if self.shown != name
             && let Some(gone) = self.shown.take()
         {
-            ctx.stop_child(&gone.to_string());
+            ctx.stop_child(&gone);
         }
-        let (Some(attempt), Some(step)) = (live, state.current()) else { return };
+        let (Some((attempt, step)), Some(name)) = (in_flight, name) else { return };
         let accepted = attempt.status == AttemptStatus::Accepted;
-        let name = attempt.id.to_string();
         if let Some(child) = ctx.child::<StepInFlight>(&name) {
             if accepted {
                 let _ends_anyway = child.tell(Accepted);
@@ -110,8 +112,8 @@ impl WorkflowActor {
             mailbox: attempt.to.to_string(),
             accepted,
         };
-        match ctx.spawn_child::<StepInFlight>(ChildSpec::new(args).name(name)) {
-            Ok(_) => self.shown = Some(attempt.id),
+        match ctx.spawn_child::<StepInFlight>(ChildSpec::new(args).name(name.clone())) {
+            Ok(_) => self.shown = Some(name),
             Err(why) => {
                 tracing::debug!(workflow = %state.id, "the step in flight is not shown yet: {why}")
             }

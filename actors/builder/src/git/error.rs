@@ -165,6 +165,14 @@ pub enum GitError {
         #[source]
         cause: io::Error,
     },
+    /// Nobody whom we trust vouches for the server.
+    #[error("the certificate of {repository} is not trusted: {why}")]
+    Untrusted {
+        /// Where it should be.
+        repository: String,
+        /// The end of what git said.
+        why: String,
+    },
     /// Anything else that git says.
     #[error("`git {command}` failed: {why}")]
     Failed {
@@ -191,6 +199,7 @@ impl GitError {
             | Self::UnknownRef { .. }
             | Self::Empty { .. }
             | Self::AccessDenied { .. }
+            | Self::Untrusted { .. }
             | Self::TooLarge { .. }
             | Self::Unsafe { .. }
             | Self::PushRefused { .. }
@@ -212,6 +221,9 @@ impl GitError {
             Self::Empty { .. } => "push a first commit",
             Self::AccessDenied { .. } => {
                 "check `builder.ssh_identity`, `builder.ssh_known_hosts` and `builder.https_tokens`"
+            }
+            Self::Untrusted { .. } => {
+                "name the authority that signed it in `builder.https_ca_file`, and check the clock"
             }
             Self::Unsafe { .. } => "give the repository to the user that the node runs as",
             Self::PushRefused { why, .. } if why.contains("checked out") => {
@@ -263,6 +275,9 @@ pub(crate) fn classify(
         "error: 401",
     ]) {
         return GitError::AccessDenied { repository, why };
+    }
+    if says(&["certificate verif", "certificate problem", "SSL certificate"]) {
+        return GitError::Untrusted { repository, why };
     }
     if says(&[
         "Could not resolve host",
@@ -393,5 +408,11 @@ mod tests {
         assert!(retryable("fatal: unable to access 'x': Could not resolve host: github.com"));
         assert!(!retryable("fatal: couldn't find remote ref nope"));
         assert!(!retryable("remote: Repository not found."));
+        assert!(!retryable(
+            "fatal: unable to access 'x': SSL certificate problem: self-signed certificate"
+        ));
+        assert!(!retryable(
+            "fatal: unable to access 'x': server certificate verification failed. CAfile: none"
+        ));
     }
 }
