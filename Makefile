@@ -22,7 +22,8 @@ demo: prerequisites
 	$(CARGO) rustc --locked --profile demo -p hello-server -- -C target-feature=+crt-static
 	@$(TARGET)/demo/oa demo
 
-test:
+test: prerequisites
+	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
 	$(CARGO) build --locked -p oa-node -p oa-cli -p hello-server -p oa-test-services
 	$(TARGET)/debug/oa-test-services -- $(CARGO) nextest run --locked --workspace --no-fail-fast $(NEXTEST)
 	$(CARGO) test --locked --workspace --doc --quiet
