@@ -1,6 +1,6 @@
 //! The node dies at any moment of a deployment; the next one finishes the work.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oa_api::{Client, WorkflowEvent};
 use oa_test_services::node::NodeHome;
@@ -9,25 +9,50 @@ use rand::{Rng, SeedableRng};
 
 use crate::stage::{Hello, answer, client_of, finished, server_processes, start};
 
-/// How many moments are tried.
-const POINTS: u64 = 20;
-/// A deployment takes about this long here, so the moments are spread over it.
-const SPREAD: Duration = Duration::from_millis(400);
+/// How many kills must hit a deployment that is under way.
+const HITS: usize = 20;
+/// Kills that may come too late, because a deployment was faster than the one that was measured.
+const MISSES: usize = 40;
 
 #[tokio::test]
 async fn a_node_killed_at_seeded_moments_loses_nothing_and_doubles_nothing() {
-    for seed in 0..POINTS {
-        let moment = SPREAD.mul_f64(StdRng::seed_from_u64(seed).random::<f64>());
-        survives_a_kill(moment).await;
+    let whole = undisturbed().await;
+    let mut hits = 0;
+    for seed in 0.. {
+        let moment = whole.mul_f64(StdRng::seed_from_u64(seed).random::<f64>());
+        hits += usize::from(survives_a_kill(moment).await);
+        if hits == HITS {
+            return;
+        }
+        assert!(
+            seed < (HITS + MISSES) as u64,
+            "only {hits} of {seed} kills hit a deployment that takes {whole:?}"
+        );
     }
 }
 
-async fn survives_a_kill(moment: Duration) {
+/// How long a deployment takes that nobody kills.
+async fn undisturbed() -> Duration {
     let (home, hello) = (NodeHome::new().with_argument("--stop-units"), Hello::new());
     let node = home.start().await;
-    let id = start(&client_of(&node), &hello.workflow()).await;
+    let client = client_of(&node);
+    let started = Instant::now();
+    let id = start(&client, &hello.workflow()).await;
+    finished(&home, &client, &id).await;
+    let whole = started.elapsed();
+    node.stop().await;
+    whole
+}
+
+/// Kills a node `moment` after the start of a deployment; whether the deployment was still under way then.
+async fn survives_a_kill(moment: Duration) -> bool {
+    let (home, hello) = (NodeHome::new().with_argument("--stop-units"), Hello::new());
+    let node = home.start().await;
+    let client = client_of(&node);
+    let id = start(&client, &hello.workflow()).await;
     // The moment of the crash is the input of this test, so here a pause is what is meant.
     tokio::time::sleep(moment).await;
+    let hit = !client.workflow(&id).await.expect("the workflow is readable").workflow_completed;
     node.kill().await;
 
     let node = home.start().await;
@@ -44,6 +69,7 @@ async fn survives_a_kill(moment: Duration) {
     assert_gapless(&events(&client, &id).await, &context());
     node.stop().await;
     assert!(server_processes(&home).is_empty(), "nothing is left; {}", context());
+    hit
 }
 
 async fn events(client: &Client, id: &str) -> Vec<WorkflowEvent> {
