@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 use crate::config::BuilderConfig;
 use crate::error::BuildError;
 use crate::git::redact;
-use crate::job::{Job, JobArgs, Work, cancellation, finish};
+use crate::job::{Job, JobArgs, Work, cancellation};
 use crate::milestone::ConfigMilestone;
 
 /// How often the component says that it runs, as in the original.
@@ -212,7 +212,7 @@ impl Handler<JobGone> for Builder {
         {
             warn!(workflow_id = %step.workflow_id, "a job ended without a result");
             let failure = BuildError::Crashed.to_failure();
-            finish(&self.journal, &step, StepNews::Failed { failure }).await?;
+            self.journal.finish_patiently(&step, StepNews::Failed { failure }).await?;
         }
         self.begin_waiting(ctx);
         Ok(())
@@ -274,7 +274,7 @@ impl Builder {
     async fn give_back(&self, step: &StepKey, cause: &JournalError) -> Result<(), Failure> {
         let message = cause.to_string();
         let failure = StepFailure { message, hint: None, retryable: true };
-        finish(&self.journal, step, StepNews::Failed { failure }).await?;
+        self.journal.finish_patiently(step, StepNews::Failed { failure }).await?;
         Ok(())
     }
 

@@ -6,16 +6,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use oa_protocol::step::{StepFailure, StepKey, StepNews, StepOutput};
 use oa_runtime::{Actor, Context, Failure, Handler, Message};
 use oa_worker_journal::{JournalError, WorkerJournal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tracing::{error, warn};
-
-/// Rest before a result is written again that the journal did not take.
-const REST: Duration = Duration::from_secs(1);
 
 /// What a job does: it gets a way to tell its progress and gives its result.
 pub(crate) type Work = Arc<dyn Fn(Progress) -> Working + Send + Sync>;
@@ -89,9 +84,7 @@ async fn perform(args: JobArgs) -> Ended {
     // Lines are written beside the work; the sender ends with the work, and so does this.
     let write = async {
         while let Some(line) = lines.recv().await {
-            if let Err(error) = args.journal.report_progress(&args.step, line, None).await {
-                warn!(%error, workflow_id = %args.step.workflow_id, "failed to write down the progress of a step");
-            }
+            args.journal.note_progress(&args.step, line, None).await;
         }
     };
     let cancelled = args.journal.cancelled(args.step.attempt_id);
@@ -103,28 +96,10 @@ async fn perform(args: JobArgs) -> Ended {
         // The work is dropped with all that it started.
         reason = cancelled.cancelled() => StepNews::Failed { failure: cancellation(&reason) },
     };
-    Ended(finish(&args.journal, &args.step, news).await)
+    Ended(args.journal.finish_patiently(&args.step, news).await)
 }
 
 /// What a cancelled step reports.
 pub(crate) fn cancellation(reason: &str) -> StepFailure {
     StepFailure { message: format!("cancelled: {reason}"), hint: None, retryable: false }
-}
-
-/// Writes the result down, however long the journal's disk takes to recover.
-pub(crate) async fn finish(
-    journal: &WorkerJournal,
-    step: &StepKey,
-    news: StepNews,
-) -> Result<(), JournalError> {
-    loop {
-        match journal.finish(step, news.clone()).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.is_retryable() => {
-                error!(%error, workflow_id = %step.workflow_id, "failed to write down a result; trying again");
-                tokio::time::sleep(REST).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
 }

@@ -28,7 +28,7 @@ use tracing::{debug, info, warn};
 
 use crate::claim::Claim;
 use crate::config::DeployerConfig;
-use crate::job::{Job, JobArgs, finish};
+use crate::job::{Job, JobArgs};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
 const HEARTBEAT_AGAIN: Duration = Duration::from_millis(500);
@@ -238,7 +238,7 @@ impl Handler<JobGone> for Deployer {
                 "another attempt goes on from there; the log of the node has the cause".to_owned(),
             );
             let failure = StepFailure { message: message.to_owned(), hint, retryable: true };
-            finish(&self.args.journal, &step, StepNews::Failed { failure }).await?;
+            self.args.journal.finish_patiently(&step, StepNews::Failed { failure }).await?;
         }
         self.begin_waiting(ctx);
         Ok(())
@@ -355,7 +355,7 @@ impl Deployer {
     ) -> Result<(), Failure> {
         let message = format!("the Deployer cannot read its own note of this step: {cause}");
         let failure = StepFailure { message, hint: None, retryable: true };
-        Ok(finish(&self.args.journal, step, StepNews::Failed { failure }).await?)
+        Ok(self.args.journal.finish_patiently(step, StepNews::Failed { failure }).await?)
     }
 
     fn heartbeat(&self, status: &str) -> Heartbeat {

@@ -11,7 +11,7 @@ use oa_fleet::Engines;
 use oa_protocol::UnitName;
 use oa_protocol::deploy::{DeployCommand, DeployOutput};
 use oa_protocol::manager::ReservedPort;
-use oa_protocol::step::{StepFailure, StepKey, StepNews, StepOutput};
+use oa_protocol::step::{StepFailure, StepNews, StepOutput};
 use oa_runtime::{Actor, Context, Failure, Handler, Message, PostOffice};
 use oa_worker_journal::{EffectState, JournalError, WorkerJournal};
 use tokio::sync::{mpsc, watch};
@@ -21,9 +21,6 @@ use crate::error::{DeployError, text};
 use crate::plan::Snapshot;
 use crate::ports::Ports;
 use crate::voice::{Line, Voice};
-
-/// Rest before a result is written again that the journal did not take.
-const REST: Duration = Duration::from_secs(1);
 
 /// What a job begins from.
 #[derive(Clone)]
@@ -78,11 +75,11 @@ impl Handler<Ended> for Job {
 
 async fn perform(args: JobArgs) -> Ended {
     let step = args.command.step.clone();
-    let (say, mut lines) = mpsc::unbounded_channel();
+    let (say, mut lines) = mpsc::unbounded_channel::<Line>();
     // Lines are written beside the work; the sender ends with the work, and so does this.
     let write = async {
         while let Some(line) = lines.recv().await {
-            note(&args.journal, &step, line).await;
+            args.journal.note_progress(&step, line.message, line.waiting_for).await;
         }
     };
     let (result, ()) = tokio::join!(Box::pin(run(&args, say)), write);
@@ -90,7 +87,7 @@ async fn perform(args: JobArgs) -> Ended {
         Ok(output) => StepNews::Succeeded { output: StepOutput::Deploy(output) },
         Err(failure) => StepNews::Failed { failure },
     };
-    Ended(finish(&args.journal, &step, news).await)
+    Ended(args.journal.finish_patiently(&step, news).await)
 }
 
 async fn run(
@@ -117,32 +114,6 @@ async fn run(
     tokio::select! {
         result = deploy(command, engine, &desk, voice) => result,
         () = pass_on => unreachable!("a future that is always pending does not end"),
-    }
-}
-
-async fn note(journal: &WorkerJournal, step: &StepKey, line: Line) {
-    if let Err(error) = journal.report_progress(step, line.message, line.waiting_for).await {
-        tracing::warn!(%error, workflow_id = %step.workflow_id, "failed to write down the progress of a step");
-    }
-}
-
-/// Writes the result down, however long the journal's disk takes to recover.
-pub(crate) async fn finish(
-    journal: &WorkerJournal,
-    step: &StepKey,
-    news: StepNews,
-) -> Result<(), JournalError> {
-    loop {
-        match journal.finish(step, news.clone()).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.is_retryable() => {
-                tracing::error!(
-                    %error, workflow_id = %step.workflow_id, "failed to write down a result; trying again"
-                );
-                tokio::time::sleep(REST).await;
-            }
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -20,6 +20,7 @@ mod effect;
 mod error;
 mod fence;
 mod journal;
+mod patience;
 mod report;
 mod retention;
 mod schema;
