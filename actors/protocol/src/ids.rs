@@ -165,25 +165,6 @@ fn check_etcd_token(text: &str) -> Result<(), InvalidName> {
     Ok(())
 }
 
-/// Unit types without an instance.
-const UNIT_TYPES: [&str; 13] = [
-    "automount",
-    "busname",
-    "device",
-    "mount",
-    "path",
-    "scope",
-    "service",
-    "slice",
-    "snapshot",
-    "socket",
-    "swap",
-    "target",
-    "timer",
-];
-/// Unit types that may have an instance.
-const TEMPLATE_TYPES: [&str; 4] = ["path", "service", "socket", "target"];
-
 fn check_unit_name(text: &str) -> Result<(), InvalidName> {
     let refuse = |why: &str| Err(InvalidName::new("unit name", text, why));
     if text.is_empty() || text.len() > 256 {
@@ -202,7 +183,8 @@ fn check_unit_name(text: &str) -> Result<(), InvalidName> {
     if stem.is_empty() {
         return refuse("there is nothing before the type");
     }
-    let known: &[&str] = if stem.contains('@') { &TEMPLATE_TYPES } else { &UNIT_TYPES };
+    let known: &[&str] =
+        if stem.contains('@') { &UnitName::TEMPLATE_TYPES } else { &UnitName::TYPES };
     if !known.contains(&kind) {
         return Err(InvalidName::new(
             "unit name",
@@ -214,6 +196,25 @@ fn check_unit_name(text: &str) -> Result<(), InvalidName> {
 }
 
 impl UnitName {
+    /// Unit types that systemd knew when Fleet was written.
+    pub const TYPES: [&str; 13] = [
+        "automount",
+        "busname",
+        "device",
+        "mount",
+        "path",
+        "scope",
+        "service",
+        "slice",
+        "snapshot",
+        "socket",
+        "swap",
+        "target",
+        "timer",
+    ];
+    /// Those of them that have templates and instances.
+    pub const TEMPLATE_TYPES: [&str; 4] = ["path", "service", "socket", "target"];
+
     /// The part before the `@`, or before the type if there is none.
     #[must_use]
     pub fn prefix(&self) -> &str {

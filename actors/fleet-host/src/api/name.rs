@@ -4,25 +4,6 @@ use oa_fleet::UnitName;
 
 use super::error::ApiError;
 
-/// Unit types that systemd knew when Fleet was written.
-const TYPES: [&str; 13] = [
-    "automount",
-    "busname",
-    "device",
-    "mount",
-    "path",
-    "scope",
-    "service",
-    "slice",
-    "snapshot",
-    "socket",
-    "swap",
-    "target",
-    "timer",
-];
-/// Those of them that have templates and instances.
-const TEMPLATE_TYPES: [&str; 4] = ["path", "service", "socket", "target"];
-
 /// Checks the name of a unit that somebody wants to make.
 ///
 /// # Source
@@ -64,13 +45,13 @@ fn fault(text: &str) -> Option<String> {
     if kind.is_empty() {
         return Some("unit name cannot end in \".\"".into());
     }
-    if !TYPES.contains(&kind) {
+    if !UnitName::TYPES.contains(&kind) {
         return Some(format!("invalid unit type: \"{}\"", kind.escape_default()));
     }
     if let Some(c) = stem.chars().find(|c| !c.is_ascii_alphanumeric() && !":-_.\\@".contains(*c)) {
         return Some(format!("invalid character '{c}' in unit name"));
     }
-    if stem.contains('@') && !TEMPLATE_TYPES.contains(&kind) {
+    if stem.contains('@') && !UnitName::TEMPLATE_TYPES.contains(&kind) {
         return Some(format!("invalid unit type for template: \"{kind}\""));
     }
     None
