@@ -13,7 +13,6 @@ use oa_manager::ManagerConfig;
 use serde::Deserialize;
 
 use crate::args::Args;
-use crate::data_dir;
 use crate::error::NodeError;
 use crate::logging::LogFormat;
 
@@ -84,7 +83,8 @@ impl Default for NodeConfig {
             name: host_name(),
             exchange: String::new(),
             components: Component::ALL.into(),
-            data_dir: data_dir::default_path(),
+            // Empty without a home directory; `load` refuses that.
+            data_dir: oa_api::local::data_dir().unwrap_or_default(),
             drain: Duration::from_secs(10),
             log_format: LogFormat::default(),
             allow_local_repositories: None,
@@ -137,6 +137,10 @@ pub(crate) fn load(args: &Args) -> Result<Config, NodeError> {
         config.manager.listen = listen;
     }
     config.cluster.local.stop_units |= args.stop_units;
+    if config.node.data_dir.as_os_str().is_empty() {
+        let why = "there is no home directory to put it in; name one, or use --data-dir".into();
+        return Err(NodeError::BadSetting { key: "node.data_dir", why });
+    }
     config.node.data_dir = std::path::absolute(&config.node.data_dir)
         .map_err(|cause| NodeError::DataDir { path: config.node.data_dir.clone(), cause })?;
     config.spread();

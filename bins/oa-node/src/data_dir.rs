@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use oa_api::local::{NODE_FILE, NodeFile};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::NodeError;
@@ -53,26 +54,17 @@ impl DataDir {
     /// Says where the node can be reached: `node.json`, written whole or not at all.
     pub(crate) fn announce(&self, node: &str, url: &str) -> Result<(), NodeError> {
         let unusable = |cause| NodeError::DataDir { path: self.path.clone(), cause };
-        let text =
-            serde_json::json!({ "node": node, "url": url, "pid": std::process::id() }).to_string();
-        let fresh = self.path.join("node.json.new");
+        let file = NodeFile { url: url.to_owned(), pid: std::process::id(), node: node.to_owned() };
+        let text = serde_json::to_vec(&file).map_err(|cause| unusable(cause.into()))?;
+        let fresh = self.path.join(format!("{NODE_FILE}.new"));
         fs::write(&fresh, text).map_err(unusable)?;
-        fs::rename(&fresh, self.path.join("node.json")).map_err(unusable)
+        fs::rename(&fresh, self.path.join(NODE_FILE)).map_err(unusable)
     }
 
     /// Takes the announcement back.
     pub(crate) fn retract(&self) {
-        let _already_gone = fs::remove_file(self.path.join("node.json"));
+        let _already_gone = fs::remove_file(self.path.join(NODE_FILE));
     }
-}
-
-/// Where data lies unless told otherwise: `/var/lib/openaperture` for root, else beneath `$XDG_DATA_HOME`.
-pub(crate) fn default_path() -> PathBuf {
-    if rustix::process::geteuid().is_root() {
-        return PathBuf::from("/var/lib/openaperture");
-    }
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".local/share");
-    std::env::var_os("XDG_DATA_HOME").map_or_else(home, PathBuf::from).join("openaperture")
 }
 
 #[cfg(test)]
