@@ -4,7 +4,7 @@ use oa_api::{NewWorkflow, Workflow, WorkflowFilter, WorkflowState};
 use oa_test_services::git::TestRepository;
 use oa_test_services::node::{NodeHome, TestNode};
 
-use crate::stage::{Hello, client_of, finished, server_processes, start};
+use crate::stage::{Hello, client_of, finished, keepers, start};
 
 const UNIT: &str = "[Service]\nExecStart=/bin/true\n";
 
@@ -88,7 +88,7 @@ async fn mistakes_in_the_files_of_a_repository_are_named_with_file_and_line() {
             assert!(message.contains(word), "`{word}` is missing in: {message}");
         }
     }
-    assert!(server_processes(&home).is_empty(), "nothing was started");
+    assert!(keepers(&home).is_empty(), "nothing was started");
     node.stop().await;
 }
 

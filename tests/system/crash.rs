@@ -7,7 +7,7 @@ use oa_test_services::node::NodeHome;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::stage::{Hello, answer, client_of, finished, server_processes, start};
+use crate::stage::{Hello, answer, client_of, finished, keepers, programs, start};
 
 /// How many kills must hit a deployment that is under way.
 const HITS: usize = 20;
@@ -61,14 +61,16 @@ async fn survives_a_kill(moment: Duration) -> bool {
 
     let context = || format!("killed after {moment:?}: {done:#?}\n{}", home.log());
     assert_eq!(done.workflow_error, Some(false), "{}", context());
-    assert_eq!(server_processes(&home).len(), 2, "each unit runs once; {}", context());
+    assert_eq!(keepers(&home).len(), 2, "each unit is kept once; {}", context());
+    assert_eq!(programs(&home).len(), 2, "each unit runs once; {}", context());
     assert_eq!(hello.deployment.commits(), 2, "one commit was pushed; {}", context());
     for unit in done.deployed_units() {
         answer(unit.address.as_deref().expect("an address")).await;
     }
     assert_gapless(&events(&client, &id).await, &context());
     node.stop().await;
-    assert!(server_processes(&home).is_empty(), "nothing is left; {}", context());
+    assert!(keepers(&home).is_empty(), "nothing is left; {}", context());
+    assert!(programs(&home).is_empty(), "nothing is left; {}", context());
     hit
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use oa_test_services::node::binaries;
 use tokio::process::Command;
 
+use crate::stage::processes;
+
 /// The demo waits for the default settling time of two seconds; the rest is room for a busy machine.
 const DONE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -35,15 +37,5 @@ async fn the_demo_ends_with_demo_ok_and_leaves_nothing_running() {
         .to_owned();
     assert!(!directory.is_empty(), "the demo names its directory: {chatter}");
     let root = directory.trim_end_matches("/node").to_owned();
-    assert_eq!(processes_that_mention(&root), Vec::<String>::new());
-}
-
-/// Command lines of processes that hold `text`.
-fn processes_that_mention(text: &str) -> Vec<String> {
-    let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
-    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.contains(text))
-        .collect()
+    assert_eq!(processes("cmdline", |line| line.contains(&root)), Vec::<u32>::new());
 }

@@ -6,7 +6,7 @@ use oa_api::WorkflowState;
 use oa_test_services::eventually::eventually;
 use oa_test_services::node::NodeHome;
 
-use crate::stage::{Hello, answer, client_of, deployed, finished, server_processes, start};
+use crate::stage::{Hello, answer, client_of, deployed, finished, keepers, start};
 
 #[tokio::test]
 async fn a_revision_becomes_two_units_that_answer() {
@@ -30,7 +30,7 @@ async fn a_revision_becomes_two_units_that_answer() {
     assert!(rendered.contains(&hello.source.head()), "{rendered}");
     assert_eq!(hello.deployment.commits(), 2, "rendering made one commit");
     assert!(node.stop().await.success());
-    assert_eq!(server_processes(&home), Vec::<u32>::new(), "--stop-units leaves nothing");
+    assert_eq!(keepers(&home), Vec::<u32>::new(), "--stop-units leaves nothing");
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn the_same_revision_again_commits_nothing_and_keeps_the_units() {
 
     assert_eq!(again.deployed_units().len(), 2);
     assert_eq!(hello.deployment.commits(), 2);
-    assert_eq!(server_processes(&home).len(), 2);
+    assert_eq!(keepers(&home).len(), 2);
     node.stop().await;
 }
 
@@ -62,7 +62,7 @@ async fn a_new_revision_replaces_both_units() {
         let text = answer(unit.address.as_deref().expect("an address")).await;
         assert!(text.contains(&revision[..7]), "the unit runs the new revision: {text}");
     }
-    assert_eq!(server_processes(&home).len(), 2);
+    assert_eq!(keepers(&home).len(), 2);
     node.stop().await;
 }
 
@@ -140,21 +140,13 @@ async fn a_cancelled_deployment_takes_back_what_it_started() {
     let client = client_of(&node);
     let id = start(&client, &hello.workflow()).await;
     let limit = Duration::from_secs(20);
-    assert!(
-        eventually(limit, || async { server_processes(&home).len() == 2 }).await,
-        "{}",
-        home.log()
-    );
+    assert!(eventually(limit, || async { keepers(&home).len() == 2 }).await, "{}", home.log());
 
     client.cancel_workflow(&id, Some("changed our mind")).await.expect("it can be cancelled");
 
     let done = finished(&home, &client, &id).await;
     assert_eq!(done.state, WorkflowState::Cancelled, "{done:#?}");
-    assert!(
-        eventually(limit, || async { server_processes(&home).is_empty() }).await,
-        "{}",
-        home.log()
-    );
+    assert!(eventually(limit, || async { keepers(&home).is_empty() }).await, "{}", home.log());
     let units = client.units("local").await.expect("the list is readable");
     assert!(units.is_empty(), "{units:#?}");
     node.stop().await;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use oa_test_services::node::NodeHome;
 use tokio::net::TcpListener;
 
-use crate::stage::{Hello, answer, client_of, client_with_token, deployed, server_processes};
+use crate::stage::{Hello, answer, client_of, client_with_token, deployed, keepers};
 
 /// What a node that cannot start says, and its exit code.
 async fn refusal(home: &NodeHome, arguments: &[&str]) -> (String, Option<i32>) {
@@ -21,17 +21,17 @@ async fn units_outlive_an_orderly_stop_and_are_adopted_by_the_next_node() {
     let node = home.start().await;
     let done = deployed(&home, &client_of(&node), &hello.workflow()).await;
     let address = done.deployed_units()[0].address.clone().expect("an address");
-    let before = server_processes(&home);
+    let before = keepers(&home);
     assert!(node.stop().await.success());
     answer(&address).await;
 
     let home = home.with_argument("--stop-units");
     let node = home.start().await;
 
-    assert_eq!(server_processes(&home), before, "the same processes, adopted");
+    assert_eq!(keepers(&home), before, "the same processes, adopted");
     answer(&address).await;
     assert!(node.stop().await.success());
-    assert!(server_processes(&home).is_empty());
+    assert!(keepers(&home).is_empty());
 }
 
 #[tokio::test]

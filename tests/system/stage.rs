@@ -118,15 +118,24 @@ pub(crate) async fn answer(address: &str) -> String {
     response.text().await.expect("the answer is text")
 }
 
-/// How many processes on this machine run the sample server of the node in `home`, one line of arguments each.
-pub(crate) fn server_processes(home: &NodeHome) -> Vec<u32> {
+/// The keepers of units of the node in `home`: one for each unit that runs.
+pub(crate) fn keepers(home: &NodeHome) -> Vec<u32> {
     let data = home.data().display().to_string();
-    let processes = std::fs::read_dir("/proc").expect("/proc is there").flatten();
-    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    ids.filter(|id| {
-        let environment = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        let keeper = String::from_utf8_lossy(&environment).into_owned();
-        keeper.contains("unit-keeper") && keeper.contains(&data)
+    processes("cmdline", |line| line.contains("unit-keeper") && line.contains(&data))
+}
+
+/// The programs that run with one of the ports that units of the node in `home` get, kept or not.
+pub(crate) fn programs(home: &NodeHome) -> Vec<u32> {
+    let ports: Vec<String> = (0..8).map(|at| format!("PORT={}", home.first_port() + at)).collect();
+    processes("environ", |environment| {
+        environment.split(' ').any(|word| ports.iter().any(|port| port == word))
     })
-    .collect()
+}
+
+/// Processes whose `/proc/<id>/<file>`, its NULs as blanks, is what is looked for.
+pub(crate) fn processes(file: &str, wanted: impl Fn(&str) -> bool) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let text = |id| std::fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
+    ids.filter(|id| wanted(&String::from_utf8_lossy(&text(*id)).replace('\0', " "))).collect()
 }
