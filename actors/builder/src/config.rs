@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How the Builder works.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BuilderConfig {
     /// Directory for what is fetched; each attempt has its own below it, removed at its end. Leftovers of a crash are
@@ -14,7 +15,9 @@ pub struct BuilderConfig {
     pub work_dir: PathBuf,
     /// Where `org/name` lies. Default: `https://github.com`.
     pub git_host: String,
-    /// Whether repositories may be local paths of this node's user. Default: false.
+    /// Whether repositories may be local paths of this node's user. The node decides; it is no
+    /// setting of its own. Default: false.
+    #[serde(skip)]
     pub allow_local_repositories: bool,
     /// Private key for git over ssh. Default: none, ssh decides.
     pub ssh_identity: Option<PathBuf>,

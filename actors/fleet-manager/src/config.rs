@@ -1,9 +1,10 @@
 //! The `[fleet_manager]` table of the configuration file.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How many questions are answered at once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FleetManagerConfig {
     /// Questions that are answered at once. Default: 16.

@@ -3,10 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How the Manager serves. Every key has a default, so an absent table is a complete one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManagerConfig {
     /// Address and port of the REST API; port 0 takes any free one. Default: `127.0.0.1:4000`.
@@ -19,34 +20,42 @@ pub struct ManagerConfig {
     pub body_limit_bytes: usize,
     /// Time in which the head of a request must arrive. Default: `5s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub head_timeout: Duration,
     /// Time in which the body of a request must arrive. Default: `30s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub body_timeout: Duration,
     /// How long an idle connection is kept. Default: `30s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub keep_alive: Duration,
     /// Time for an answer, beyond what a long poll asks for. Default: `30s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub answer_timeout: Duration,
     /// How long a cluster may take to answer a question. Default: `10s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub cluster_timeout: Duration,
     /// How long an orderly stop waits for requests under way. Default: `5s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub drain: Duration,
     /// Requests that may wait in a long poll at a time; further ones are answered at once. Default: 256.
     pub max_long_polls: usize,
     /// Origins whose pages may call the API, such as `https://console.example`; `*` is any. Default: none.
     pub cors_origins: Vec<String>,
-    /// Whether workflows may name repositories on this machine: absolute paths and `file://`. Default: false.
+    /// Whether workflows may name repositories on this machine: absolute paths and `file://`. The node decides; it is no
+    /// setting of its own. Default: false.
+    #[serde(skip)]
     pub allow_local_repositories: bool,
     /// Habits of the original that are off unless asked for.
     pub compat: CompatConfig,
 }
 
 /// Habits of the original that are off unless asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CompatConfig {
     /// Whether a `GET` of `…/units/:unit_name/restart` restarts the unit; a `POST` always does. Default: false.

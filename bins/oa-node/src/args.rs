@@ -21,9 +21,12 @@ pub(crate) struct Args {
     /// Stop the units of the embedded cluster when this node stops; by default they go on running.
     #[arg(long)]
     pub(crate) stop_units: bool,
-    /// Read the configuration, say what is wrong with it, and end.
+    /// Read the configuration, look whether what it names is there, say what is wrong, and end.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Print every setting with its explanation and the value that would hold, as a file for --config, and end.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) print_config: bool,
 }
 
 const AFTER_HELP: &str = "\

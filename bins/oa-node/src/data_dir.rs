@@ -67,6 +67,12 @@ impl DataDir {
     }
 }
 
+/// Whether a node works in the directory now.
+pub(crate) fn is_in_use(path: &Path) -> bool {
+    File::open(path.join("lock"))
+        .is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

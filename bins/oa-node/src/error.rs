@@ -14,7 +14,7 @@ pub(crate) enum NodeError {
         cause: std::io::Error,
     },
     #[error("the configuration file {} is wrong: {why}", path.display())]
-    BadConfig { path: PathBuf, why: String },
+    BadConfig { path: PathBuf, why: String, suggestion: Option<String> },
     #[error("the setting `{key}` is wrong: {why}")]
     BadSetting { key: &'static str, why: String },
     #[error("failed to prepare the data directory {}", path.display())]
@@ -53,6 +53,10 @@ impl NodeError {
         match self {
             Self::ReadConfig { .. } => {
                 Some("check the path, or start without --config for embedded defaults".into())
+            }
+            Self::BadConfig { suggestion: Some(suggestion), .. } => Some(suggestion.clone()),
+            Self::BadConfig { .. } | Self::BadSetting { .. } => {
+                Some("oa-node --print-config shows every setting with its explanation".into())
             }
             Self::DataDir { path, .. } => Some(format!(
                 "make {} writable for this user, or name another with --data-dir",

@@ -14,6 +14,7 @@ mod logging;
 mod node;
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -39,11 +40,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints an answer; nobody may be reading it to its end.
+fn say(text: &str) -> ExitCode {
+    let _reader_is_gone = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
 fn run(args: &Args) -> Result<ExitCode, NodeError> {
     let config = config::load(args)?;
+    if args.print_config {
+        return Ok(say(&config.explained()));
+    }
     if args.check {
-        println!("configuration is fine: {}", config.summary());
-        return Ok(ExitCode::SUCCESS);
+        config.check_surroundings()?;
+        return Ok(say(&format!("configuration is fine: {}\n", config.summary())));
     }
     logging::start(config.node.log_format)?;
     let _already_installed = rustls::crypto::ring::default_provider().install_default();

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::assembly::Assembly;
@@ -28,6 +29,7 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode, NodeError> {
         data.announce(&config.node.name, url)?;
     }
     say_ready(url.as_deref());
+    tell_systemd(&[NotifyState::Ready, NotifyState::Status(&config.summary())]);
     tracing::info!(node = %config.node.name, data = %data.path().display(), "ready");
     let system = assembly.system.clone();
     let ended = tokio::select! {
@@ -35,11 +37,19 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode, NodeError> {
         _ = interrupt.recv() => Ok(ExitCode::SUCCESS),
         why = system.terminated() => Err(NodeError::GaveUp { why: format!("{why:#}") }),
     };
+    tell_systemd(&[NotifyState::Stopping]);
     tracing::info!("draining");
     data.retract();
     assembly.stop().await;
     tracing::info!("stopped");
     ended
+}
+
+/// A node that no service manager started has nobody to tell.
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(why) = sd_notify::notify(states) {
+        tracing::warn!(%why, "systemd was not told how the node does");
+    }
 }
 
 /// One line on standard output that whoever started the node can wait for.

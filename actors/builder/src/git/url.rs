@@ -154,7 +154,7 @@ fn located(location: String) -> GitUrl {
 fn local(path: &str, rules: &UrlRules) -> Result<GitUrl, String> {
     if !rules.allow_local {
         return Err(
-            "repositories of this machine are switched off; set `builder.allow_local_repositories`"
+            "repositories of this machine are switched off; set `node.allow_local_repositories`"
                 .into(),
         );
     }
