@@ -50,6 +50,8 @@ pub(crate) enum Command {
     /// Show clusters.
     #[command(subcommand, visible_alias = "clusters")]
     Cluster(ClusterCommand),
+    /// Look at this machine and its node, and say how to mend what is wrong.
+    Doctor,
     /// Start a node in a directory of its own and deploy a sample application there.
     Demo,
 }

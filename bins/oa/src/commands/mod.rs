@@ -3,6 +3,7 @@
 mod cluster;
 mod demo;
 mod deploy;
+mod doctor;
 mod logs;
 mod status;
 mod tree;
@@ -28,6 +29,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
     if let Command::Demo = command {
         return demo::run(verbose).await;
     }
+    if let Command::Doctor = command {
+        return doctor::run(format).await;
+    }
     let client =
         Client::discover().map_err(|error| Problem::client("no node to speak to", &error))?;
     let session = Session { client, format, verbose };
@@ -38,7 +42,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Status => status::run(&session).await,
         Command::Tree => tree::run(&session).await,
         Command::Cluster(command) => cluster::run(&session, command).await,
-        Command::Demo => Ok(Exit::Ok),
+        Command::Demo | Command::Doctor => Ok(Exit::Ok),
     }
 }
 

@@ -12,11 +12,12 @@ pub(crate) struct Style {
 impl Style {
     /// For standard error: coloured in a terminal, unless `NO_COLOR` is set.
     pub(crate) fn stderr() -> Self {
-        Self {
-            coloured: is_wanted(io::stderr().is_terminal(), |name| {
-                env::var_os(name).map(|v| v.len())
-            }) && !is_dumb(),
-        }
+        Self { coloured: wants_colour(io::stderr().is_terminal()) }
+    }
+
+    /// For standard output: coloured in a terminal, unless `NO_COLOR` is set.
+    pub(crate) fn stdout() -> Self {
+        Self { coloured: wants_colour(io::stdout().is_terminal()) }
     }
 
     /// Text stays as it is.
@@ -44,6 +45,10 @@ impl Style {
     fn paint(self, code: &str, text: &str) -> String {
         if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+fn wants_colour(is_terminal: bool) -> bool {
+    is_wanted(is_terminal, |name| env::var_os(name).map(|value| value.len())) && !is_dumb()
 }
 
 /// `NO_COLOR` counts when it is there and not empty (no-color.org).
