@@ -1,9 +1,11 @@
 //! Starting, stopping, starting again.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use oa_test_services::node::NodeHome;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixDatagram};
+use tokio::time::timeout;
 
 use crate::stage::{Hello, answer, client_of, client_with_token, deployed, keepers};
 
@@ -111,4 +113,36 @@ async fn the_tree_shows_every_component() {
         assert!(tree.contains(component), "{component} is missing in {tree}");
     }
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_manager_is_told_when_the_node_is_ready_and_when_it_drains() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let home =
+        NodeHome::new().with_environment("NOTIFY_SOCKET", path.to_str().expect("a plain path"));
+    let heard = async || {
+        let mut text = [0; 1024];
+        let length = timeout(Duration::from_secs(10), socket.recv(&mut text)).await;
+        let length = length.expect("it is said in time").expect("a message");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+
+    let node = home.start().await;
+    let ready = heard().await;
+    node.stop().await;
+
+    assert!(ready.contains("READY=1") && ready.contains("REST on"), "{ready}");
+    assert!(heard().await.contains("STOPPING=1"));
+}
+
+#[tokio::test]
+async fn a_misspelt_setting_is_answered_with_the_one_that_was_meant() {
+    let home = NodeHome::new().with_config("[manager]\nlissten = \"127.0.0.1:0\"");
+
+    let (text, code) = refusal(&home, &["--check"]).await;
+
+    assert_eq!(code, Some(78), "{text}");
+    assert!(text.contains("line 2") && text.contains("did you mean `manager.listen`"), "{text}");
 }

@@ -13,6 +13,7 @@
 mod actor;
 mod relay;
 mod step_in_flight;
+mod voice;
 mod workflow;
 
 pub use actor::{Orchestrator, OrchestratorArgs, child_spec};

@@ -8,6 +8,7 @@ use oa_store::workflow::AttemptStatus;
 use oa_store::{Applied, Event, Store, TimerKind, WorkflowState};
 
 use crate::step_in_flight::{Accepted, StepInFlight, StepInFlightArgs};
+use crate::voice;
 
 /// Pause after a timer that changed nothing.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -54,23 +55,12 @@ impl Handler<Refresh> for WorkflowActor {
             }
             ended => {
                 if let Some(state) = ended {
-                    tell(&state);
+                    voice::ended(&state);
                 }
                 ctx.stop();
             }
         }
         Ok(())
-    }
-}
-
-/// Says in the log how a workflow ended.
-fn tell(state: &WorkflowState) {
-    let (workflow, status) = (state.id, state.status);
-    match &state.failure {
-        None => tracing::info!(%workflow, %status, "the workflow has ended"),
-        Some(why) => {
-            tracing::warn!(%workflow, %status, hint = why.hint, "the workflow has ended: {}", why.message)
-        }
     }
 }
 
@@ -113,7 +103,10 @@ impl WorkflowActor {
             accepted,
         };
         match ctx.spawn_child::<StepInFlight>(ChildSpec::new(args).name(name.clone())) {
-            Ok(_) => self.shown = Some(name),
+            Ok(_) => {
+                voice::step_begins(state, step, attempt);
+                self.shown = Some(name);
+            }
             Err(why) => {
                 tracing::debug!(workflow = %state.id, "the step in flight is not shown yet: {why}")
             }
