@@ -7,7 +7,7 @@ use oa_protocol::{EtcdToken, UnitName};
 
 /// The units of one deployment. Two deployments that share a prefix on one cluster may name the same instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub struct Claim {
     cluster: EtcdToken,
     prefixes: BTreeSet<String>,
 }
@@ -21,19 +21,21 @@ impl Claim {
         let prefixes = command.units.iter().map(|unit| prefix(&unit.name)).collect();
         Self { cluster: command.etcd_token.clone(), prefixes }
     }
+}
 
-    /// A prefix that both want.
-    pub(crate) fn overlap<'a>(&'a self, other: &Self) -> Option<&'a str> {
+impl oa_worker_journal::Claim for Claim {
+    fn overlap(&self, other: &Self) -> Option<String> {
         let same_cluster = self.cluster == other.cluster;
-        self.prefixes
-            .iter()
-            .find(|prefix| same_cluster && other.prefixes.contains(*prefix))
-            .map(String::as_str)
+        let shared =
+            self.prefixes.iter().find(|prefix| same_cluster && other.prefixes.contains(*prefix))?;
+        Some(format!("the deployment of {shared} to {}", self.cluster))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use oa_worker_journal::Claim as _;
+
     use super::*;
     use crate::testing::command;
 
@@ -46,7 +48,10 @@ mod tests {
     #[test]
     fn deployments_of_the_same_units_to_one_cluster_exclude_each_other() {
         let app = claim(&[("app@.service", "x"), ("db.service", "x")], "local");
-        assert_eq!(app.overlap(&claim(&[("app@3.service", "x")], "local")), Some("app"));
+        assert_eq!(
+            app.overlap(&claim(&[("app@3.service", "x")], "local")),
+            Some("the deployment of app to local".into())
+        );
         assert_eq!(app.overlap(&claim(&[("app@.service", "x")], "other")), None);
         assert_eq!(app.overlap(&claim(&[("my-app@.service", "x")], "local")), None);
     }

@@ -1,19 +1,18 @@
 //! Brings units to a cluster: the `deploy` milestone.
 //!
-//! A [`Deployer`] takes commands from its mailbox, journals them, and runs each as a job. Which instances change is
+//! A [`Deployer`] is a worker (`oa_worker_journal::Worker`) with a [`DeployCraft`]. Which instances change is
 //! decided by `plan`, without IO; `rollout` carries it out, `watch` waits until an instance is up, `restore` is the way
 //! back. While instances are replaced, at most one of those that were healthy is down.
 
-mod actor;
 mod blueprint;
 mod claim;
 mod cluster;
 mod config;
+mod craft;
 mod deployment;
 mod error;
 mod generation;
 mod health;
-mod job;
 mod plan;
 mod ports;
 mod restore;
@@ -26,7 +25,8 @@ mod testing;
 mod voice;
 mod watch;
 
-pub use actor::{Deployer, DeployerArgs, child_spec};
+pub use claim::Claim;
 pub use config::DeployerConfig;
+pub use craft::{DeployCraft, Deployer, deployer, deployer_oa};
 pub use error::DeployError;
 pub use template::TemplateError;

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::testing::{APP, TestCluster, command, options, running};
-use crate::{DeployerArgs, DeployerConfig, child_spec};
+use crate::{DeployerConfig, deployer};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -123,13 +123,9 @@ impl Node {
             .expect("a journal");
         let engine: Arc<dyn Engine> = cluster.clone();
         let engines = Engines::new([(EtcdToken::new("local").expect("a valid token"), engine)]);
-        let args = DeployerArgs::deployer(
-            DeployerConfig::default(),
-            office.clone(),
-            journal.clone(),
-            engines,
-        );
-        system.spawn_ready(child_spec(args), SOON).await.expect("it starts");
+        let config = DeployerConfig::default();
+        let spec = deployer(config, office.clone(), journal.clone(), engines);
+        system.spawn_ready(spec, SOON).await.expect("it starts");
         Self { system, office, journal, reports, _subscriptions: subscriptions }
     }
 

@@ -23,13 +23,14 @@ use oa_protocol::manager::ReservedPort;
 use oa_protocol::step::{StepFailure, StepKey};
 use oa_protocol::unit::{LogPage, Machine, Unit, UnitDesire, UnitOption, UnitState};
 use oa_protocol::{AttemptId, EtcdToken, UnitName, WorkflowId};
+use oa_worker_journal::{CancelToken, Line, Progress};
 use tokio::sync::{mpsc, watch};
 
 use crate::deployment::{Desk, deploy};
 use crate::error::DeployError;
 use crate::generation;
 use crate::plan::Snapshot;
-use crate::voice::{Line, Voice};
+use crate::voice::Voice;
 
 /// A cluster of as many machines as it has names.
 #[derive(Default)]
@@ -350,7 +351,8 @@ impl Stage {
         command: &DeployCommand,
     ) -> Result<DeployOutput, StepFailure> {
         let (lines, mut heard) = mpsc::unbounded_channel();
-        let voice = Voice::new(lines, self.cancel.subscribe(), command.timeout);
+        let cancelled = CancelToken::new(self.cancel.subscribe());
+        let voice = Voice::new(Progress::new(lines), cancelled, command.timeout);
         let engine: Arc<dyn Engine> = self.cluster.clone();
         let result = deploy(command, engine, &self.desk, voice).await;
         while let Some(line) = heard.recv().await {

@@ -2,54 +2,39 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use oa_worker_journal::{CancelToken, Progress};
 use tokio::time::Instant;
 
 use crate::error::DeployError;
 
-/// A line for the event log of the workflow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) message: String,
-    /// What the step waits for, until the next line.
-    pub(crate) waiting_for: Option<String>,
-}
-
 /// Takes lines at once, so that writing them down delays no rollout; passes a cancellation on.
 #[derive(Debug, Clone)]
 pub(crate) struct Voice {
-    lines: mpsc::UnboundedSender<Line>,
-    /// The reason, once there is one. `None`: what runs now is not to be cancelled.
-    cancelled: Option<watch::Receiver<Option<String>>>,
+    progress: Progress,
+    /// `None`: what runs now is not to be cancelled.
+    cancelled: Option<CancelToken>,
     deadline: Instant,
     limit: Duration,
 }
 
 impl Voice {
-    /// Speaks to `lines` until `limit` from now is over.
-    ///
-    /// The channel has no bound, but a rollout has: a handful of lines for each instance, one a second at most.
-    pub(crate) fn new(
-        lines: mpsc::UnboundedSender<Line>,
-        cancelled: watch::Receiver<Option<String>>,
-        limit: Duration,
-    ) -> Self {
-        Self { lines, cancelled: Some(cancelled), deadline: Instant::now() + limit, limit }
+    /// Speaks to `progress` until `limit` from now is over: a handful of lines for each instance, one a second at most.
+    pub(crate) fn new(progress: Progress, cancelled: CancelToken, limit: Duration) -> Self {
+        Self { progress, cancelled: Some(cancelled), deadline: Instant::now() + limit, limit }
     }
 
     /// The same voice for what must be done even when the rollout was cancelled or is out of time.
     pub(crate) fn undisturbed(&self, limit: Duration) -> Self {
-        Self { lines: self.lines.clone(), cancelled: None, deadline: Instant::now() + limit, limit }
+        let (progress, deadline) = (self.progress.clone(), Instant::now() + limit);
+        Self { progress, cancelled: None, deadline, limit }
     }
 
     pub(crate) fn say(&self, message: impl Into<String>) {
-        let _ = self.lines.send(Line { message: message.into(), waiting_for: None });
+        self.progress.say(message);
     }
 
     pub(crate) fn wait(&self, message: impl Into<String>, waiting_for: impl Into<String>) {
-        let _ = self
-            .lines
-            .send(Line { message: message.into(), waiting_for: Some(waiting_for.into()) });
+        self.progress.wait(message, waiting_for);
     }
 
     /// Whether to go on.
@@ -58,9 +43,7 @@ impl Voice {
     ///
     /// [`DeployError::Cancelled`] or [`DeployError::TimedOut`].
     pub(crate) fn go_on(&self) -> Result<(), DeployError> {
-        if let Some(reason) =
-            self.cancelled.as_ref().and_then(|cancelled| cancelled.borrow().clone())
-        {
+        if let Some(reason) = self.cancelled.as_ref().and_then(CancelToken::reason) {
             return Err(DeployError::Cancelled { reason });
         }
         if Instant::now() >= self.deadline {
@@ -78,18 +61,15 @@ impl Voice {
         let until = (Instant::now() + time).min(self.deadline);
         tokio::select! {
             () = tokio::time::sleep_until(until) => {}
-            () = Self::cancellation(self.cancelled.clone()) => {}
+            () = self.cancellation() => {}
         }
         self.go_on()
     }
 
-    async fn cancellation(cancelled: Option<watch::Receiver<Option<String>>>) {
-        if let Some(mut cancelled) = cancelled
-            && cancelled.wait_for(Option::is_some).await.is_ok()
-        {
-            return;
+    async fn cancellation(&self) {
+        match &self.cancelled {
+            Some(cancelled) => drop(cancelled.cancelled().await),
+            None => std::future::pending().await,
         }
-        // Nobody is left who could cancel.
-        std::future::pending().await
     }
 }

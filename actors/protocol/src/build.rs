@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::FleetConfig;
 use crate::ids::EtcdToken;
-use crate::step::StepKey;
+use crate::step::{StepCommand, StepKey};
 use crate::unit::Unit;
 
 /// Asks for the deployment repository to be rendered and read; answered by [`crate::step::StepReport`]s.
@@ -41,6 +41,12 @@ impl Message for ConfigCommand {
 impl Wire for ConfigCommand {
     const NAME: &'static str = "builder.config";
     const VERSION: u16 = 1;
+}
+
+impl StepCommand for ConfigCommand {
+    fn step(&self) -> &StepKey {
+        &self.step
+    }
 }
 
 fn default_config_timeout() -> Duration {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::FleetConfig;
 use crate::ids::{EtcdToken, UnitName};
-use crate::step::StepKey;
+use crate::step::{StepCommand, StepKey};
 use crate::unit::Unit;
 
 /// Asks for units to be brought to a cluster; answered by [`crate::step::StepReport`]s.
@@ -36,6 +36,12 @@ impl Message for DeployCommand {
 impl Wire for DeployCommand {
     const NAME: &'static str = "deployer.deploy";
     const VERSION: u16 = 1;
+}
+
+impl StepCommand for DeployCommand {
+    fn step(&self) -> &StepKey {
+        &self.step
+    }
 }
 
 fn default_deploy_timeout() -> Duration {

@@ -31,4 +31,4 @@ mod golden;
 
 pub use ids::{AttemptId, EtcdToken, InvalidName, UnitName, WorkflowId};
 pub use refusal::{Refusal, RefusalCode};
-pub use registration::Registration;
+pub use registration::{Registration, Workload};

@@ -1,9 +1,12 @@
 //! How a component registers with Management and stays registered: the one way of all of them.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use oa_runtime::{Address, Envelope, PostOffice};
 
+use crate::ids::AttemptId;
 use crate::mailbox::SYSTEM_MODULES;
 use crate::module::Heartbeat;
 
@@ -22,6 +25,29 @@ pub struct Registration {
     post_office: PostOffice,
     modules: Address,
     kind: String,
+    workload: Workload,
+}
+
+/// What a component works on, shared with its [`Registration`]. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Workload(Arc<Mutex<BTreeMap<AttemptId, String>>>);
+
+impl Workload {
+    /// Adds a line, such as `config of org/name for workflow …`.
+    pub fn insert(&self, attempt: AttemptId, line: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt, line);
+    }
+
+    /// Takes the line away.
+    pub fn remove(&self, attempt: AttemptId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&attempt);
+    }
+
+    /// The lines, in the order of the attempts.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
 }
 
 impl Registration {
@@ -29,7 +55,18 @@ impl Registration {
     #[must_use]
     pub fn new(post_office: &PostOffice, kind: &str) -> Self {
         let modules = post_office.address(SYSTEM_MODULES);
-        Self { post_office: post_office.clone(), modules, kind: kind.to_owned() }
+        Self {
+            post_office: post_office.clone(),
+            modules,
+            kind: kind.to_owned(),
+            workload: Workload::default(),
+        }
+    }
+
+    /// Says with each heartbeat what the component works on.
+    #[must_use]
+    pub fn with_workload(self, workload: Workload) -> Self {
+        Self { workload, ..self }
     }
 
     /// Says each half minute that the component runs, and sooner as long as nobody answers. Never ends: run it as a
@@ -55,7 +92,7 @@ impl Registration {
             hostname: self.post_office.node().to_owned(),
             kind: self.kind.clone(),
             status: status.to_owned(),
-            workload: Vec::new(),
+            workload: self.workload.lines(),
         }
     }
 }

@@ -30,6 +30,12 @@ impl StepKey {
     }
 }
 
+/// A command to carry out a step.
+pub trait StepCommand: Wire<Reply = ()> + Clone + Sync {
+    /// The attempt that it asks for.
+    fn step(&self) -> &StepKey;
+}
+
 /// News of one attempt; durable, so it may arrive twice and is then ignored once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {

@@ -13,6 +13,12 @@ pub struct CancelToken {
 }
 
 impl CancelToken {
+    /// Cancelled once `reason` holds one.
+    #[must_use]
+    pub fn new(reason: watch::Receiver<Option<String>>) -> Self {
+        Self { reason }
+    }
+
     /// Resolves with the reason once the attempt is cancelled; never, if it ends before.
     pub async fn cancelled(&self) -> String {
         let mut reason = self.reason.clone();

@@ -1,4 +1,4 @@
-//! The local tasks and effects of a worker.
+//! Workers, and their local tasks and effects.
 //!
 //! A worker never sees the management database. It writes a command down in a small SQLite file of its own,
 //! acknowledges the delivery, works as long as it takes, and sends the result from its own outbox. Whatever ends
@@ -25,6 +25,7 @@ mod report;
 mod retention;
 mod schema;
 mod task;
+mod worker;
 
 pub use cancellation::CancelToken;
 pub use effect::{DoneEffect, EffectState};
@@ -32,3 +33,6 @@ pub use error::JournalError;
 pub use journal::{Accepted, Cancelled, WorkerJournal};
 pub use retention::JournalRetention;
 pub use task::Task;
+pub use worker::{
+    Claim, Craft, Hands, Line, Progress, Worker, WorkerArgs, cancellation, child_spec,
+};

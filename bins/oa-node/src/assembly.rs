@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use oa_deployer::DeployerArgs;
 use oa_fleet::{Engine, Engines, EtcdToken, FleetClient};
 use oa_fleet_host::{FleetHost, FleetHostConfig, KeeperProgram, StopUnits};
 use oa_runtime::{Actor, ChildSpec, PostOffice, System, Transport};
@@ -161,29 +160,22 @@ impl Assembly {
     ) -> Result<(), NodeError> {
         if config.hosts(Component::Builder) {
             let journal = self.journal(config, data, "builder.db").await?;
-            let args =
-                oa_builder::BuilderArgs::new(config.builder.clone(), post_office.clone(), journal);
-            self.spawn("builder", oa_builder::child_spec(args)).await?;
+            let builder = config.builder.clone();
+            let spec = oa_builder::child_spec(builder, post_office.clone(), journal);
+            self.spawn("builder", spec).await?;
         }
+        let (office, engines) = (post_office.clone(), engines.clone());
         if config.hosts(Component::Deployer) {
             let journal = self.journal(config, data, "deployer.db").await?;
-            let args = DeployerArgs::deployer(
-                config.deployer.clone(),
-                post_office.clone(),
-                journal,
-                engines.clone(),
-            );
-            self.spawn("deployer", oa_deployer::child_spec(args)).await?;
+            let settings = config.deployer.clone();
+            let spec = oa_deployer::deployer(settings, office.clone(), journal, engines.clone());
+            self.spawn("deployer", spec).await?;
         }
         if config.hosts(Component::DeployerOa) {
             let journal = self.journal(config, data, "deployer-oa.db").await?;
-            let args = DeployerArgs::deployer_oa(
-                config.deployer.clone(),
-                post_office.clone(),
-                journal,
-                engines.clone(),
-            );
-            self.spawn("deployer_oa", oa_deployer::child_spec(args)).await?;
+            let settings = config.deployer.clone();
+            let spec = oa_deployer::deployer_oa(settings, office, journal, engines);
+            self.spawn("deployer_oa", spec).await?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The Builder against repositories made by the real git.
 
+mod component;
 mod isolation;
 mod milestone;
 mod ssh;

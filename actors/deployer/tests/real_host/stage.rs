@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use oa_deployer::{DeployerArgs, DeployerConfig, child_spec};
+use oa_deployer::{DeployerConfig, deployer};
 use oa_fleet::{Engine, Engines, FleetClient, LogQuery};
 use oa_fleet_host::{FleetHost, FleetHostConfig, KeeperProgram, StopUnits};
 use oa_protocol::cluster::{FleetConfig, HealthCheck, RolloutPolicy};
@@ -146,9 +146,8 @@ impl Stage {
             .expect("a journal");
         let engine: Arc<dyn Engine> = Arc::new(self.client());
         let engines = Engines::new([(local(), engine)]);
-        let args =
-            DeployerArgs::deployer(DeployerConfig::default(), office, journal.clone(), engines);
-        system.spawn_ready(child_spec(args), SOON).await.expect("it starts");
+        let spec = deployer(DeployerConfig::default(), office, journal.clone(), engines);
+        system.spawn_ready(spec, SOON).await.expect("it starts");
         (system, journal)
     }
 
