@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::finding::Finding;
 
-/// The oldest git whose safety settings the Builder can rely on.
-const OLDEST_GIT: (u32, u32) = (2, 30);
+/// The oldest git that the Builder uses; `git::version` there says why.
+const OLDEST_GIT: (u32, u32) = (2, 34);
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
 /// What the Builder fetches and pushes with.
