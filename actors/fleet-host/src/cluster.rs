@@ -10,12 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use oa_fleet::UnitName;
 use oa_fleet::unit::{Machine, UnitDesire, UnitOption};
+use tokio::sync::Semaphore;
 
 use crate::config::FleetHostConfig;
 use crate::error::FleetHostError;
-use crate::host::private_directory;
-use crate::registry::{Definition, Registry, entry_of, write_whole};
-use crate::runner::{Places, Runners, Wish};
+use crate::host::{private_directory, raise_open_files};
+use crate::registry::{Definition, Registry, entry_of, set_aside, write_whole};
+use crate::runner::{Places, Runners, STARTING_AT_ONCE, Wish};
 use crate::scheduling;
 use crate::service::{self, Host, Plan, Unrunnable};
 use crate::states::States;
@@ -49,13 +50,20 @@ impl Cluster {
             Ok(path)
         };
         let registry = Registry::open(&place("units")?)?;
-        let places =
-            Places { run: place("run")?, output: place("output")?, keeper: config.keeper.clone() };
+        let places = Places {
+            run: place("run")?,
+            output: place("output")?,
+            keeper: config.keeper.clone(),
+            patience: config.keeper_patience,
+            open_files: raise_open_files(),
+            starting: Semaphore::new(STARTING_AT_ONCE),
+            searching: tokio::sync::Mutex::default(),
+        };
         let unusable = |cause| FleetHostError::Directory { path: data_dir.clone(), cause };
         let machine = Machine {
             id: machine_id(&data_dir).map_err(unusable)?,
             primary_ip: config.primary_ip.clone(),
-            metadata: read_metadata(&data_dir)?,
+            metadata: read_metadata(&data_dir),
         };
         let states = Arc::new(States::default());
         let host = Host {
@@ -79,8 +87,10 @@ impl Cluster {
     /// Begins a task for every unit, and for every keeper whose unit is not known any more.
     pub(crate) fn begin(&self) {
         let registry = self.registry();
-        let known: BTreeSet<String> =
-            registry.iter().map(|definition| entry_of(&definition.name)).collect();
+        let known = registry.entries();
+        for (name, why) in registry.damaged() {
+            self.runners.wish(&name, Wish::Undefined { why: why.to_owned() });
+        }
         let left = fs::read_dir(self.data_dir.join("run")).into_iter().flatten().flatten();
         for entry in left.filter_map(|entry| entry.file_name().into_string().ok()) {
             if !known.contains(&entry) {
@@ -198,8 +208,7 @@ impl Cluster {
 
     /// Drops the oldest outputs of units that are gone.
     fn prune_outputs(&self, registry: &Registry) {
-        let known: BTreeSet<String> =
-            registry.iter().map(|definition| entry_of(&definition.name)).collect();
+        let known = registry.entries();
         let entries = fs::read_dir(self.data_dir.join("output")).into_iter().flatten().flatten();
         let gone = entries
             .filter(|entry| !entry.file_name().to_str().is_some_and(|name| known.contains(name)));
@@ -219,14 +228,23 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
-fn read_metadata(data_dir: &Path) -> Result<BTreeMap<String, String>, FleetHostError> {
+/// The labels of the machine; damaged ones are set aside, for the units matter more.
+fn read_metadata(data_dir: &Path) -> BTreeMap<String, String> {
     let path = data_dir.join(METADATA);
-    match fs::read(&path) {
-        Ok(text) => serde_json::from_slice(&text)
-            .map_err(|why| FleetHostError::Definition { path, why: why.to_string() }),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(cause) => Err(FleetHostError::Directory { path, cause }),
-    }
+    let why = match fs::read(&path) {
+        Ok(text) => match serde_json::from_slice(&text) {
+            Ok(metadata) => return metadata,
+            Err(why) => why.to_string(),
+        },
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return BTreeMap::new(),
+        Err(why) => why.to_string(),
+    };
+    set_aside(&path);
+    tracing::error!(
+        "the labels of this machine in {} are damaged, so it has none: {why}",
+        path.display()
+    );
+    BTreeMap::new()
 }
 
 /// The id of this machine: systemd's, or where there is none one that is made once and kept.

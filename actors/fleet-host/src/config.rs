@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a [`crate::FleetHost`] is told.
 #[derive(Debug, Clone)]
@@ -18,7 +19,12 @@ pub struct FleetHostConfig {
     pub primary_ip: String,
     /// Output kept of each unit, in bytes.
     pub log_limit_bytes: u64,
+    /// How long a keeper may take to answer before it counts as stuck; [`KEEPER_PATIENCE`] unless there is a reason.
+    pub keeper_patience: Duration,
 }
+
+/// What a keeper needs on a machine that is busy: it answers at once, so it is stuck after this time.
+pub const KEEPER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The program that keeps a unit: it is run with `arguments` and the directory of the unit.
 #[derive(Debug, Clone)]

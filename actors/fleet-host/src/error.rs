@@ -30,12 +30,4 @@ pub enum FleetHostError {
         #[source]
         cause: std::io::Error,
     },
-    /// A stored definition cannot be read.
-    #[error("the definition {} is damaged: {why}", path.display())]
-    Definition {
-        /// Which one.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
 }

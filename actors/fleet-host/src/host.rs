@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Resource, Rlimit};
 use tokio::time::sleep;
 
 use crate::api::Server;
@@ -34,8 +35,7 @@ impl FleetHost {
     ///
     /// # Errors
     ///
-    /// [`FleetHostError`] if the directory or the socket cannot be used, another host works in the directory, or a
-    /// definition is damaged.
+    /// [`FleetHostError`] if the directory or the socket cannot be used, or another host works in the directory.
     pub async fn start(config: FleetHostConfig) -> Result<Self, FleetHostError> {
         let unusable = |cause| FleetHostError::Directory { path: config.data_dir.clone(), cause };
         private_directory(&config.data_dir).map_err(unusable)?;
@@ -71,6 +71,17 @@ impl Drop for FleetHost {
 /// Makes a directory that only this user can enter.
 pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Raises the number of files that this process may have open to the most that it may raise it to: each unit takes two.
+/// Returns what it was before.
+pub(crate) fn raise_open_files() -> u64 {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(why) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("failed to raise the limit of open files: {why}");
+    }
+    limit.current.unwrap_or(u64::MAX)
 }
 
 /// Two hosts in one directory would each start the units of the other.

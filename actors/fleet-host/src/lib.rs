@@ -25,6 +25,6 @@ mod service;
 mod short_path;
 mod states;
 
-pub use config::{FleetHostConfig, KeeperProgram, StopUnits};
+pub use config::{FleetHostConfig, KEEPER_PATIENCE, KeeperProgram, StopUnits};
 pub use error::FleetHostError;
 pub use host::FleetHost;

@@ -2,8 +2,12 @@
 //!
 //! A file is written whole or not at all: a fresh file is flushed, then renamed over the old one, then the directory is
 //! flushed.
+//!
+//! One that is damaged all the same is set aside as `<unit>.json.damaged` and said aloud, and everything else goes on:
+//! refusing to start would let every unit of the machine suffer for one. What runs of the damaged unit goes on, too,
+//! until somebody defines the unit again or removes it; to end it, or to start it by a guess, could only be wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -38,24 +42,64 @@ impl Definition {
 pub(crate) struct Registry {
     directory: PathBuf,
     units: BTreeMap<UnitName, Definition>,
+    /// Entries of definitions that cannot be read, with the reason.
+    damaged: BTreeMap<String, String>,
 }
 
 impl Registry {
-    /// Reads every definition.
+    /// Reads every definition; damaged ones are set aside.
     pub(crate) fn open(directory: &Path) -> Result<Self, FleetHostError> {
         let unusable = |cause| FleetHostError::Directory { path: directory.to_path_buf(), cause };
-        let mut units = BTreeMap::new();
+        let mut registry = Self {
+            directory: directory.to_path_buf(),
+            units: BTreeMap::new(),
+            damaged: BTreeMap::new(),
+        };
         for entry in fs::read_dir(directory).map_err(unusable)? {
-            let path = entry.map_err(unusable)?.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
+            let name = entry.map_err(unusable)?.file_name();
+            let name = name.to_string_lossy();
+            if let Some(entry) = name.strip_suffix(DAMAGED).and_then(|n| n.strip_suffix(ENDING)) {
+                registry
+                    .damaged
+                    .entry(entry.to_owned())
+                    .or_insert_with(|| "it was set aside".into());
+            } else if let Some(entry) = name.strip_suffix(ENDING) {
+                registry.read(entry, &directory.join(&*name));
             }
-            let text = fs::read(&path).map_err(unusable)?;
-            let definition: Definition = serde_json::from_slice(&text)
-                .map_err(|why| FleetHostError::Definition { path, why: why.to_string() })?;
-            units.insert(definition.name.clone(), definition);
         }
-        Ok(Self { directory: directory.to_path_buf(), units })
+        // A definition that was written afterwards counts.
+        for name in registry.units.keys() {
+            registry.damaged.remove(&entry_of(name));
+        }
+        Ok(registry)
+    }
+
+    fn read(&mut self, entry: &str, path: &Path) {
+        match read_definition(entry, path) {
+            Ok(definition) => drop(self.units.insert(definition.name.clone(), definition)),
+            Err(why) => {
+                set_aside(path);
+                tracing::error!(
+                    "the definition {} is damaged: {why}; set aside, and what runs of it is left alone \
+                     until the unit is defined again or removed",
+                    path.display()
+                );
+                self.damaged.insert(entry.to_owned(), why);
+            }
+        }
+    }
+
+    /// Units whose definitions are damaged, with the reason, where the file still tells the name.
+    pub(crate) fn damaged(&self) -> impl Iterator<Item = (UnitName, &str)> {
+        let named = |(entry, why)| Some((UnitName::new(entry).ok()?, why));
+        self.damaged.iter().filter_map(move |(entry, why): (&String, &String)| {
+            named((entry.as_str(), why.as_str()))
+        })
+    }
+
+    /// The names of the files of all units that are known, damaged or not.
+    pub(crate) fn entries(&self) -> BTreeSet<String> {
+        self.units.keys().map(entry_of).chain(self.damaged.keys().cloned()).collect()
     }
 
     pub(crate) fn get(&self, name: &UnitName) -> Option<&Definition> {
@@ -71,6 +115,7 @@ impl Registry {
     pub(crate) fn put(&mut self, definition: Definition) -> io::Result<()> {
         let text = serde_json::to_vec(&definition)?;
         write_whole(&self.directory, &file_of(&definition.name), &text)?;
+        self.repaired(&definition.name)?;
         self.units.insert(definition.name.clone(), definition);
         Ok(())
     }
@@ -78,17 +123,61 @@ impl Registry {
     /// Forgets a definition; `false` if it was not there.
     pub(crate) fn remove(&mut self, name: &UnitName) -> io::Result<bool> {
         if !self.units.contains_key(name) {
-            return Ok(false);
+            return self.repaired(name);
         }
         fs::remove_file(self.directory.join(file_of(name)))?;
         File::open(&self.directory)?.sync_all()?;
         self.units.remove(name);
         Ok(true)
     }
+
+    /// Forgets the damaged definition of a unit; whether there was one.
+    fn repaired(&mut self, name: &UnitName) -> io::Result<bool> {
+        let entry = entry_of(name);
+        if !self.damaged.contains_key(&entry) {
+            return Ok(false);
+        }
+        remove_whatever(&self.directory.join(format!("{entry}{ENDING}{DAMAGED}")))?;
+        File::open(&self.directory)?.sync_all()?;
+        self.damaged.remove(&entry);
+        Ok(true)
+    }
+}
+
+/// How the name of a definition ends, and what is added when it is set aside.
+const ENDING: &str = ".json";
+const DAMAGED: &str = ".damaged";
+
+fn read_definition(entry: &str, path: &Path) -> Result<Definition, String> {
+    let text = fs::read(path).map_err(|why| why.to_string())?;
+    let definition: Definition = serde_json::from_slice(&text).map_err(|why| why.to_string())?;
+    if entry_of(&definition.name) != entry {
+        return Err(format!("it is that of {}", definition.name));
+    }
+    Ok(definition)
+}
+
+/// Keeps a damaged file for a person to look at, out of the way.
+pub(crate) fn set_aside(path: &Path) {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(DAMAGED);
+    let aside = PathBuf::from(aside);
+    let moved = remove_whatever(&aside).and_then(|()| fs::rename(path, &aside));
+    if let Err(why) = moved {
+        tracing::error!("failed to set {} aside: {why}", path.display());
+    }
+}
+
+fn remove_whatever(path: &Path) -> io::Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        _ => Ok(()),
+    }
 }
 
 fn file_of(name: &UnitName) -> String {
-    format!("{}.json", entry_of(name))
+    format!("{}{ENDING}", entry_of(name))
 }
 
 /// The name of a unit as the name of a file: a long one is cut, and told from others by its hash.
@@ -157,5 +246,37 @@ mod tests {
         assert!(registry.remove(&definition().name).expect("it is removed"));
         assert!(!registry.remove(&definition().name).expect("nothing is there"));
         assert_eq!(Registry::open(directory.path()).expect("a registry").iter().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_definition_is_set_aside_alone_and_stays_known_until_it_is_repaired() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Registry::open(directory.path()).expect("a registry").put(definition()).expect("stored");
+        let whole = fs::read(directory.path().join("app@0.service.json")).expect("a definition");
+        let file = |name: &str| directory.path().join(name);
+        fs::write(file("cut.service.json"), &whole[..whole.len() / 2]).expect("a file");
+        fs::write(file("empty.service.json"), "").expect("a file");
+        fs::write(file("garbage.service.json"), [0xff, 0, 0xfe]).expect("a file");
+        fs::write(file("other.service.json"), &whole).expect("a file");
+        fs::create_dir(file("folder.service.json")).expect("a directory");
+        let bad = ["cut", "empty", "folder", "garbage", "other"].map(|n| format!("{n}.service"));
+        let names = |registry: &Registry| -> Vec<String> {
+            registry.damaged().map(|(name, _)| name.to_string()).collect()
+        };
+
+        for start in ["first", "second"] {
+            let registry = Registry::open(directory.path()).expect("the others are read");
+            assert_eq!(registry.iter().count(), 1, "{start}");
+            assert_eq!(names(&registry), bad, "{start}");
+        }
+
+        let mut registry = Registry::open(directory.path()).expect("a registry");
+        let cut = UnitName::new("cut.service").expect("a valid name");
+        registry.put(Definition { name: cut, ..definition() }).expect("it is defined again");
+        let folder = UnitName::new("folder.service").expect("a valid name");
+        assert!(registry.remove(&folder).expect("it is removed"));
+        let registry = Registry::open(directory.path()).expect("a registry");
+        assert_eq!(names(&registry), ["empty.service", "garbage.service", "other.service"]);
+        assert_eq!(registry.iter().count(), 2);
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use oa_fleet::UnitName;
 use oa_fleet::unit::UnitDesire;
 
+use crate::keeper::Said;
+
 /// How one unit does on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
@@ -18,10 +20,19 @@ pub(crate) struct View {
     pub(crate) sub: &'static str,
 }
 
-/// The views of all units that are on this machine.
+/// What the keeper of a unit said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) said: Said,
+    /// Whether it answers when it is asked.
+    pub(crate) answers: bool,
+}
+
+/// The views of all units that are on this machine, and what their keepers say.
 #[derive(Debug, Default)]
 pub(crate) struct States {
     views: Mutex<BTreeMap<UnitName, View>>,
+    kept: Mutex<BTreeMap<UnitName, Kept>>,
 }
 
 impl States {
@@ -31,6 +42,24 @@ impl States {
 
     pub(crate) fn remove(&self, unit: &UnitName) {
         self.lock().remove(unit);
+        self.keeper_is_gone(unit);
+    }
+
+    pub(crate) fn keeper_said(&self, unit: &UnitName, kept: Kept) {
+        self.keepers().insert(unit.clone(), kept);
+    }
+
+    pub(crate) fn keeper_is_gone(&self, unit: &UnitName) {
+        self.keepers().remove(unit);
+    }
+
+    /// What the keeper of a unit said last; `None` if it has none.
+    pub(crate) fn kept(&self, unit: &UnitName) -> Option<Kept> {
+        self.keepers().get(unit).cloned()
+    }
+
+    fn keepers(&self) -> MutexGuard<'_, BTreeMap<UnitName, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn get(&self, unit: &UnitName) -> Option<View> {

@@ -9,20 +9,10 @@ use std::time::Duration;
 use oa_fleet::unit::{UnitDesire, UnitOption};
 use oa_fleet::{Engine, EngineError, LogQuery};
 use oa_fleet_host::{FleetHost, FleetHostConfig, FleetHostError, StopUnits};
-use rustix::process::{Pid, Signal, kill_process};
-use support::{Stage, launch, name, output, processes, reaches, service, until};
+use rustix::process::Signal;
+use support::{Stage, launch, name, output, processes, reaches, service, signal, until};
 use tokio::process::Command;
 use tokio::time::Instant;
-
-fn kill(pid: i32) {
-    let pid = Pid::from_raw(pid).expect("a process number");
-    kill_process(pid, Signal::KILL).expect("the process is there");
-}
-
-/// The keeper of a unit.
-fn keeper_of(stage: &Stage, unit: &str) -> i32 {
-    processes(&stage.run_of(unit).display().to_string())[0]
-}
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
@@ -166,7 +156,7 @@ async fn a_keeper_that_is_killed_is_replaced_and_so_is_its_unit() {
     launch(&stage.client(), "app.service", &[("ExecStart", "/bin/sleep 820005")]).await;
     let before = processes("820005");
 
-    kill(keeper_of(&stage, "app.service"));
+    signal(stage.keeper_of("app.service"), Signal::KILL);
 
     until("a new process", async || {
         let now = processes("820005");
@@ -183,7 +173,7 @@ async fn what_a_dead_keeper_left_is_ended_before_the_unit_starts_again() {
     launch(&stage.client(), "app.service", &[("ExecStart", "/bin/sleep 820006")]).await;
     let before = processes("820006");
     host.stop(StopUnits::Leave).await;
-    kill(keeper_of(&stage, "app.service"));
+    signal(stage.keeper_of("app.service"), Signal::KILL);
     // As if it had been killed before it could note its program.
     std::fs::remove_file(stage.run_of("app.service").join("status.json")).expect("a status");
     assert_eq!(processes("820006"), before, "the unit is an orphan now");
@@ -338,5 +328,28 @@ async fn two_hundred_and_fifty_units_are_listed_over_three_pages() {
     }
 
     assert_eq!(client.units().await.expect("a list").len(), 250);
+    stage.end(host).await;
+}
+
+#[tokio::test]
+async fn a_host_takes_no_thread_for_each_unit() {
+    let stage = Stage::new();
+    let host = stage.start().await;
+    let client = stage.client();
+    let threads = || std::fs::read_dir("/proc/self/task").expect("/proc is there").count();
+    let before = threads();
+    let options = service(&[("ExecStart", "/bin/sleep 820030")]);
+    for number in 0..40 {
+        let unit = name(&format!("idle@{number}.service"));
+        client.put(&unit, &options, UnitDesire::Launched).await.expect("it is made");
+    }
+    until("all run", async || {
+        let states = client.states().await.expect("states are readable");
+        states.iter().filter(|state| state.systemd_sub_state == "running").count() == 40
+    })
+    .await;
+
+    // Searches for what earlier keepers left may have begun a few that serve everybody.
+    assert!(threads() <= before + 4, "{} threads, {before} before", threads());
     stage.end(host).await;
 }

@@ -262,7 +262,8 @@ async fn a_unit_sees_its_own_environment_and_nothing_of_the_node() {
     let text = output(&client, "env@7.service").await;
     let names = text.lines().filter_map(|line| Some(line.split_once('=')?.0));
     let names: BTreeSet<&str> = names.collect();
-    let expected = ["GREETING", "HOME", "INSTANCE", "LANG", "LOGNAME", "PATH", "USER"];
+    let expected =
+        ["GREETING", "HOME", "INSTANCE", "INVOCATION_ID", "LANG", "LOGNAME", "PATH", "USER"];
     assert_eq!(names, expected.into(), "{text}");
     assert!(text.ends_with("hello world 7 $HOME $(id); true\n"), "no shell saw the line: {text}");
     stage.end(host).await;

@@ -96,8 +96,8 @@ impl Assembly {
         }
         let directory = data.inner("fleet")?;
         let socket = directory.join("fleet.sock");
-        let program =
-            std::env::current_exe().map_err(|cause| NodeError::part("embedded cluster", cause))?;
+        // Not by its path: when a new release is put there, this node still starts keepers of its own.
+        let program = "/proc/self/exe".into();
         let host = FleetHost::start(FleetHostConfig {
             data_dir: directory,
             socket: socket.clone(),
@@ -105,6 +105,7 @@ impl Assembly {
             allow_root_units: config.cluster.local.allow_root_units,
             primary_ip: "127.0.0.1".into(),
             log_limit_bytes: config.cluster.local.log_limit_bytes,
+            keeper_patience: oa_fleet_host::KEEPER_PATIENCE,
         })
         .await
         .map_err(|cause| NodeError::part("embedded cluster", cause))?;

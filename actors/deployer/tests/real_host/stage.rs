@@ -110,6 +110,7 @@ impl Stage {
             allow_root_units: true,
             primary_ip: "127.0.0.1".into(),
             log_limit_bytes: 64 * 1024,
+            keeper_patience: oa_fleet_host::KEEPER_PATIENCE,
         };
         let host = FleetHost::start(config).await.expect("the host starts");
         let management = System::builder("management").arbiters(1).build();

@@ -35,7 +35,7 @@ pub(super) enum Event {
 /// Lives until the unit has ended for good.
 pub(super) fn live(plan: &Plan, directory: &Path, output: &Path) -> io::Result<()> {
     let (events, inbox) = channel();
-    let writer = OutputWriter::open(output, plan.log_limit_bytes)?;
+    let mut writer = OutputWriter::open(output, plan.log_limit_bytes);
     let status = Status {
         hash: plan.hash.clone(),
         launch: plan.launch,
@@ -46,7 +46,7 @@ pub(super) fn live(plan: &Plan, directory: &Path, output: &Path) -> io::Result<(
         starts: 0,
         last_exit: None,
     };
-    let control = Control::listen(directory, events.clone(), &status)?;
+    let control = Control::listen(directory, events.clone(), &status, &mut writer)?;
     say_ready()?;
     let programs = Programs::new(plan, writer, events)?;
     let mut life = Life { plan, control, programs, inbox, status, recent: Vec::new() };

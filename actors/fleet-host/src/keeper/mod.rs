@@ -5,25 +5,31 @@
 //!
 //! ```text
 //! run/<unit>/plan.json     what to do, written by the host
-//!            lock          held by the keeper and its unit: a unit has one keeper
+//!            lock          held by the keeper and its unit: a unit has one keeper, which it names
 //!            status.json   the last status, written whole
-//!            control       unix socket: sends every status as a line, takes `stop`
+//!            control       unix socket: sends every status as a line, takes `stop` and `say`
 //! ```
 
 mod control;
+mod leftovers;
 mod life;
 mod lock;
 mod process;
 mod programs;
+mod protocol;
 mod status;
 
-pub(crate) use lock::{is_held, is_orphaned, kill_holders};
-pub(crate) use process::{boot, kill_group};
+pub(crate) use leftovers::{end_leftovers, kill_keeper};
+pub(crate) use lock::{has_keeper, is_held};
+pub(crate) use process::boot;
+pub(crate) use protocol::{Command, Said, VERSION};
 pub(crate) use status::{Phase, Status};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use rustix::process::{Resource, Rlimit};
 
 use crate::service::Plan;
 
@@ -33,6 +39,8 @@ pub(crate) const PLAN: &str = "plan.json";
 pub(crate) const CONTROL: &str = "control";
 /// Name of the last status in the unit's directory.
 pub(crate) const STATUS: &str = "status.json";
+/// Environment variable in which the host says how many files a unit may have open; the host itself may have more.
+pub(crate) const FILES: &str = "OA_UNIT_FILES";
 /// Exit status of a keeper that found another one at work.
 pub(crate) const ALREADY_KEPT: u8 = 75;
 
@@ -45,18 +53,21 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let [output, directory] = arguments.as_slice() else {
         return say("usage: unit-keeper <directory of the output> <directory of the unit>", 64);
     };
+    // However the program was found, this is what lists of processes show.
+    let _only_a_name = rustix::thread::set_name(c"unit-keeper");
     // A session of its own: no signal of the node's terminal reaches the unit.
     let _already_leader = rustix::process::setsid();
     // What the unit's programs leave behind becomes a child of the keeper, which ends it with the unit.
     if let Err(why) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
         return say(&format!("failed to become the reaper of the unit: {why}"), 71);
     }
-    let _held = match lock::take(directory) {
+    lower_open_files();
+    let held = match lock::take(directory) {
         Ok(Some(held)) => held,
         Ok(None) => return ExitCode::from(ALREADY_KEPT),
         Err(why) => return say(&format!("failed to lock {}: {why}", directory.display()), 74),
     };
-    let plan: Plan = match std::fs::read(directory.join(PLAN))
+    let mut plan: Plan = match std::fs::read(directory.join(PLAN))
         .map(|text| serde_json::from_slice(&text))
     {
         Ok(Ok(plan)) => plan,
@@ -67,9 +78,23 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return say(&format!("failed to read the plan in {}: {why}", directory.display()), 66);
         }
     };
+    // By this the unit's programs are found again, should this keeper be killed.
+    plan.environment.retain(|(name, _)| name != lock::MARK);
+    plan.environment.push((lock::MARK.into(), held.mark.clone()));
     match life::live(&plan, directory, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => say(&format!("failed to keep {}: {why}", plan.unit), 74),
+    }
+}
+
+/// The host raised its own limit for its many connections; a program that is not made for that may loop over all files.
+fn lower_open_files() {
+    let told = std::env::var(FILES).ok().and_then(|files| files.parse::<u64>().ok());
+    if let Some(files) = told {
+        let limit = rustix::process::getrlimit(Resource::Nofile);
+        let lower = Rlimit { current: Some(files), maximum: limit.maximum };
+        // It was allowed before, so it is now.
+        let _same_as_the_host = rustix::process::setrlimit(Resource::Nofile, lower);
     }
 }
 

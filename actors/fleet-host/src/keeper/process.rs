@@ -23,6 +23,11 @@ impl ProcessId {
         Some(Self { pid, started, boot: boot() })
     }
 
+    /// The boot of the machine that it belongs to.
+    pub(super) fn boot(&self) -> &str {
+        &self.boot
+    }
+
     /// Whether exactly this process is still there.
     pub(crate) fn is_alive(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)

@@ -5,7 +5,7 @@
     reason = "a keeper has no async runtime, so it waits on std's channels"
 )]
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,7 +16,7 @@ use rustix::process::{Gid, Resource, Uid, WaitId, WaitIdOptions, WaitOptions};
 
 use super::life::Event;
 use super::process::kill_children;
-use crate::output::OutputWriter;
+use crate::output::{OutputWriter, collect};
 use crate::service::{Credentials, ExecCommand, Plan, with_variables};
 
 /// The programs of one unit.
@@ -123,12 +123,15 @@ impl<'a> Programs<'a> {
     /// A line of the keeper in the unit's own output.
     pub(super) fn note(&self, text: &str) {
         let line = format!("unit-keeper: {text}\n");
-        if let Some(pipe) = &self.pipe {
-            let _collector_is_gone = (&pipe.writer).write_all(line.as_bytes());
-            return;
-        }
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let _full_disk = output.append(line.as_bytes());
+        match &self.pipe {
+            // In its place among what the unit prints.
+            Some(pipe) if !output.is_suppressed() => {
+                drop(output);
+                let _collector_is_gone = (&pipe.writer).write_all(line.as_bytes());
+            }
+            _ => drop(output.append(line.as_bytes())),
+        }
     }
 }
 
@@ -199,18 +202,6 @@ fn spawn_as(program: &mut Command, credentials: &Credentials) -> io::Result<Chil
         });
         starting.join().unwrap_or_else(|_| Err(io::Error::other("the starting thread panicked")))
     })
-}
-
-/// Keeps what the unit prints. A full disk loses output, never the unit.
-fn collect(mut reader: io::PipeReader, output: &Mutex<OutputWriter>) {
-    let mut buffer = vec![0; 16 * 1024];
-    while let Ok(count) = reader.read(&mut buffer) {
-        if count == 0 {
-            return;
-        }
-        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-        let _full_disk = output.append(&buffer[..count]);
-    }
 }
 
 /// A thread that mostly sleeps.

@@ -12,15 +12,20 @@ pub(crate) struct Status {
     /// The launch that this belongs to.
     pub(crate) launch: u64,
     /// The boot of the machine that this belongs to.
+    #[serde(default)]
     pub(crate) boot: String,
     pub(crate) phase: Phase,
     /// Whether the host wanted the end; otherwise the unit came to it by itself.
+    #[serde(default)]
     pub(crate) was_stopped: bool,
     /// The unit's main process, while there is one.
+    #[serde(default)]
     pub(crate) process: Option<ProcessId>,
     /// Starts so far, restarts included.
+    #[serde(default)]
     pub(crate) starts: u32,
     /// How the last main process ended.
+    #[serde(default)]
     pub(crate) last_exit: Option<String>,
 }
 
@@ -40,6 +45,9 @@ pub(crate) enum Phase {
     /// Ended well, or was stopped.
     Dead,
     Failed,
+    /// One that a later release added: its keeper is at work.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Phase {
@@ -54,6 +62,7 @@ impl Phase {
             Self::Stopping => ("deactivating", "stop-sigterm"),
             Self::Dead => ("inactive", "dead"),
             Self::Failed => ("failed", "failed"),
+            Self::Unknown => ("active", "unknown"),
         }
     }
 

@@ -8,10 +8,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use oa_fleet::UnitName;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{KeeperProgram, StopUnits};
@@ -31,8 +32,17 @@ pub(crate) enum Wish {
     Inactive,
     /// Forgotten.
     Gone,
+    /// Its definition cannot be read: what runs goes on.
+    Undefined { why: String },
     /// Stopped because the host stops; what is wanted stays on disk.
     Halt,
+}
+
+impl Wish {
+    /// Whether a keeper that is at work may go on.
+    fn is_running(&self) -> bool {
+        matches!(self, Self::Run { .. } | Self::Undefined { .. })
+    }
 }
 
 /// Where things of units lie.
@@ -43,7 +53,18 @@ pub(crate) struct Places {
     /// A directory a unit for its output.
     pub(crate) output: PathBuf,
     pub(crate) keeper: KeeperProgram,
+    /// How long a keeper may take to answer.
+    pub(crate) patience: Duration,
+    /// Files that a unit may have open unless it says otherwise.
+    pub(crate) open_files: u64,
+    /// Turns in which keepers are started.
+    pub(crate) starting: Semaphore,
+    /// Held while all processes are looked through.
+    pub(crate) searching: tokio::sync::Mutex<()>,
 }
+
+/// Keepers that are started at the same time.
+pub(crate) const STARTING_AT_ONCE: usize = 8;
 
 impl Places {
     pub(crate) fn run_of(&self, unit: &UnitName) -> PathBuf {
@@ -114,10 +135,11 @@ impl Runners {
 
     /// Ends what runs in the directory `entry`, whose unit is not known any more.
     pub(crate) fn wish_gone(&self, entry: &str) {
+        // Of the plan of whatever release, only the name is read.
         let in_plan = || {
             let text = fs::read(self.places.run.join(entry).join(PLAN)).ok()?;
-            let plan: Plan = serde_json::from_slice(&text).ok()?;
-            UnitName::new(plan.unit).ok()
+            let plan: serde_json::Value = serde_json::from_slice(&text).ok()?;
+            UnitName::new(plan.get("unit")?.as_str()?).ok()
         };
         match UnitName::new(entry).ok().or_else(in_plan) {
             Some(unit) => self.wish(&unit, Wish::Gone),

@@ -8,16 +8,20 @@ use std::time::Duration;
 use oa_fleet::UnitName;
 use oa_fleet::unit::UnitDesire;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::link::{Link, last_status};
+use super::link::{Link, News, clear_up, last_status};
 use super::{Places, Wish};
-use crate::keeper::{Phase, Status, boot};
+use crate::keeper::{Phase, Said, Status, boot, kill_keeper};
 use crate::service::Plan;
-use crate::states::{States, View};
+use crate::states::{Kept, States, View};
 
 /// Pause before a keeper that could not be started is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often a trouble that stays is said again.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// The sub state of a unit whose keeper does not answer: what was last known of it may be true no longer.
+const UNRESPONSIVE: &str = "unresponsive";
 
 pub(super) struct Task {
     unit: UnitName,
@@ -26,8 +30,15 @@ pub(super) struct Task {
     places: Arc<Places>,
     states: Arc<States>,
     link: Option<Link>,
+    /// Whether what an earlier host left is known.
+    has_looked: bool,
     /// How the unit ended by itself: that launch is done, and is not begun again.
     ended: Option<Status>,
+    /// What goes wrong just now, and when it was said.
+    trouble: Option<(String, Instant)>,
+    /// What goes wrong with the output.
+    output_trouble: Option<String>,
+    is_suppressed: bool,
 }
 
 impl Task {
@@ -38,25 +49,32 @@ impl Task {
         places: Arc<Places>,
         states: Arc<States>,
     ) -> Self {
-        Self { unit, wish, is_idle, places, states, link: None, ended: None }
+        Self {
+            unit,
+            wish,
+            is_idle,
+            places,
+            states,
+            link: None,
+            has_looked: false,
+            ended: None,
+            trouble: None,
+            output_trouble: None,
+            is_suppressed: false,
+        }
     }
 
     /// Runs until the unit is forgotten, or the host stops.
     pub(super) async fn run(mut self) {
-        while let Err(why) = self.find().await {
-            tracing::error!(unit = %self.unit, "failed to look for its keeper: {why}");
-            sleep(TRY_AGAIN_AFTER).await;
-        }
         loop {
             let wish = self.wish.borrow_and_update().clone();
             match self.step(&wish).await {
-                Ok(true) => {}
+                Ok(true) => self.trouble = None,
                 Ok(false) => return,
                 Err(why) => {
-                    tracing::error!(unit = %self.unit, "failed to keep it: {why}");
-                    if let Wish::Run { plan } = &wish {
-                        let failed = Phase::Failed.systemd();
-                        self.show(&plan.hash, UnitDesire::Launched, failed);
+                    self.complain(&why);
+                    if matches!(wish, Wish::Halt) {
+                        return;
                     }
                     tokio::select! { _ = self.wish.changed() => {}, () = sleep(TRY_AGAIN_AFTER) => {} }
                 }
@@ -64,14 +82,42 @@ impl Task {
         }
     }
 
+    /// Says and shows what went wrong; what stays wrong is said again only after a while.
+    fn complain(&mut self, why: &io::Error) {
+        let text = why.to_string();
+        let is_said = self
+            .trouble
+            .as_ref()
+            .is_some_and(|(last, said)| *last == text && said.elapsed() < SAY_AGAIN_AFTER);
+        if !is_said {
+            tracing::error!(unit = %self.unit, "failed to keep it, trying again: {text}");
+            self.trouble = Some((text, Instant::now()));
+        }
+        let is_silent = why.kind() == io::ErrorKind::TimedOut;
+        let last = last_status(&self.places, &self.unit).filter(|_| is_silent);
+        if let Some(last) = last {
+            self.show(&last.hash, UnitDesire::Launched, (last.phase.systemd().0, UNRESPONSIVE));
+        } else if let Wish::Run { plan } = &*self.wish.borrow() {
+            self.show(&plan.hash, UnitDesire::Launched, Phase::Failed.systemd());
+        }
+    }
+
     /// Finds what an earlier host left: a keeper at work, or the word of one that ended.
-    async fn find(&mut self) -> io::Result<()> {
-        self.link = Link::adopt(&self.places, &self.unit).await?;
+    async fn find(&mut self, wish: &Wish) -> io::Result<()> {
+        self.link = match Link::adopt(&self.places, &self.unit).await {
+            Err(why) if why.kind() == io::ErrorKind::TimedOut && !wish.is_running() => {
+                tracing::error!(unit = %self.unit, "{why}; it is to be stopped, so it is killed");
+                self.kill().await?;
+                None
+            }
+            found => found?,
+        };
+        self.has_looked = true;
         match &self.link {
             Some(link) => {
-                let process = link.last.process.as_ref().map(|process| process.pid);
+                let process = link.last.status.process.as_ref().map(|process| process.pid);
                 tracing::info!(unit = %self.unit, ?process, "adopted");
-                self.show_status(&link.last);
+                self.heard();
             }
             None => self.ended = last_status(&self.places, &self.unit).filter(is_done),
         }
@@ -81,11 +127,17 @@ impl Task {
     /// One step towards the wish; `false` when the task is over.
     async fn step(&mut self, wish: &Wish) -> io::Result<bool> {
         self.is_idle.store(false, Ordering::Release);
-        if let Wish::Run { plan } = wish {
-            self.keep_running(plan).await?;
-            return Ok(true);
+        if !self.has_looked {
+            self.find(wish).await?;
         }
-        self.stop_keeper().await?;
+        match wish {
+            Wish::Run { plan } => {
+                self.keep_running(plan).await?;
+                return Ok(true);
+            }
+            Wish::Undefined { why } => return Ok(self.leave_alone(why).await),
+            _ => self.stop_keeper().await?,
+        }
         match wish {
             Wish::Loaded { hash } => {
                 let failed = self
@@ -103,33 +155,35 @@ impl Task {
             Wish::Gone => {
                 self.ended = None;
                 self.states.remove(&self.unit);
-                remove(&self.places, &self.unit).await?;
+                remove(&self.places, &self.unit)?;
                 self.is_idle.store(true, Ordering::Release);
             }
-            Wish::Run { .. } => {}
+            Wish::Run { .. } | Wish::Undefined { .. } => {}
         }
         Ok(self.wish.changed().await.is_ok())
     }
 
     /// Waits for news of the launch that is wanted, or begins it.
     async fn keep_running(&mut self, plan: &Plan) -> io::Result<()> {
-        if self.link.as_ref().is_some_and(|link| link.last.launch == plan.launch) {
-            self.watch().await;
-            return Ok(());
+        if self.link.as_ref().is_some_and(|link| link.last.status.launch == plan.launch) {
+            return self.watch().await;
         }
         if self.link.is_none()
             && let Some(ended) = self.ended.as_ref().filter(|last| last.launch == plan.launch)
         {
-            self.show_status(ended);
+            self.show(&ended.hash, UnitDesire::Launched, ended.phase.systemd());
             let _host_is_gone = self.wish.changed().await;
             return Ok(());
         }
         self.stop_keeper().await?;
         self.ended = None;
         self.show(&plan.hash, UnitDesire::Launched, Phase::Starting.systemd());
+        // Until it is reached, it may have died and left something behind, which the next step looks for.
+        self.has_looked = false;
         self.link = Link::start(&self.places, &self.unit, plan).await?;
-        if let Some(link) = &self.link {
-            self.show_status(&link.last);
+        if self.link.is_some() {
+            self.has_looked = true;
+            self.heard();
             return Ok(());
         }
         // It may have been over before it could be reached.
@@ -143,45 +197,140 @@ impl Task {
     }
 
     /// Follows the keeper until it has news or something else is wanted.
-    async fn watch(&mut self) {
-        let Some(link) = &mut self.link else { return };
-        tokio::select! {
-            _ = self.wish.changed() => {}
-            status = link.next() => match status.cloned() {
-                Some(status) => self.show_status(&status),
-                None => self.keeper_is_gone().await,
-            },
+    async fn watch(&mut self) -> io::Result<()> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        let news = tokio::select! {
+            _ = self.wish.changed() => return Ok(()),
+            news = link.next() => news,
+        };
+        match news {
+            News::Said => self.heard(),
+            News::Silent => self.say_silent(),
+            News::Gone => self.keeper_is_gone().await?,
         }
+        Ok(())
     }
 
-    async fn keeper_is_gone(&mut self) {
-        let Some(link) = self.link.take() else { return };
-        let last = link.last.clone();
-        if let Err(why) = link.bury(&self.places.run_of(&self.unit)).await {
-            tracing::error!(unit = %self.unit, "failed to clear up behind its keeper: {why}");
+    /// What runs goes on, but nothing is begun or ended: how, the damaged definition does not say.
+    async fn leave_alone(&mut self, why: &str) -> bool {
+        if self.link.is_none() {
+            let hash = last_status(&self.places, &self.unit).map(|last| last.hash);
+            let view = View {
+                hash: hash.unwrap_or_default(),
+                current: UnitDesire::Loaded,
+                load: "error",
+                active: "inactive",
+                sub: "dead",
+            };
+            self.states.set(&self.unit, view);
+            return self.wish.changed().await.is_ok();
         }
+        if let Some(view) = self.states.get(&self.unit) {
+            self.states.set(&self.unit, View { load: "error", ..view });
+        }
+        if let Err(failed) = self.watch().await {
+            tracing::error!(unit = %self.unit, "{failed}; and its definition is damaged: {why}");
+        }
+        true
+    }
+
+    /// The connection is over. A keeper that still lives is reached again; one that died is cleared up behind.
+    async fn keeper_is_gone(&mut self) -> io::Result<()> {
+        let Some(link) = self.link.take() else { return Ok(()) };
+        let last = link.last.status.clone();
+        link.part().await;
+        self.states.keeper_is_gone(&self.unit);
         if last.phase.is_final() {
+            clear_up(&self.places, &self.places.run_of(&self.unit)).await?;
             self.ended = Some(last);
-        } else {
-            // Killed: the unit is still wanted, so the next step starts it again.
-            tracing::warn!(unit = %self.unit, "its keeper died; starting the unit again");
+            return Ok(());
         }
+        // Until it is known what became of it, nothing is begun.
+        self.has_looked = false;
+        let wish = self.wish.borrow().clone();
+        self.find(&wish).await?;
+        if self.link.is_none() && self.ended.is_none() {
+            // Killed: the next step starts the unit again, if it is still wanted.
+            tracing::warn!(unit = %self.unit, "its keeper died; what it left is ended");
+        }
+        Ok(())
     }
 
-    /// Stops the unit and waits for the end of its keeper.
+    /// Stops the unit and waits for the end of its keeper. One that does not answer is killed, and its unit.
     async fn stop_keeper(&mut self) -> io::Result<()> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
         link.ask_to_stop().await;
-        while let Some(status) = link.next().await.cloned() {
-            if !status.phase.is_final() {
-                self.show_status(&status);
+        loop {
+            match link.next().await {
+                News::Said => {
+                    let status = &link.last.status;
+                    if !status.phase.is_final() {
+                        self.show(&status.hash, UnitDesire::Launched, status.phase.systemd());
+                    }
+                }
+                News::Silent => {
+                    tracing::error!(
+                        unit = %self.unit,
+                        "its keeper does not answer; it is to be stopped, so it is killed"
+                    );
+                    self.states.keeper_is_gone(&self.unit);
+                    link.part().await;
+                    return self.kill().await;
+                }
+                News::Gone if link.last.status.phase.is_final() => break,
+                News::Gone => {
+                    link.part().await;
+                    match Link::adopt(&self.places, &self.unit).await? {
+                        Some(again) => link = again,
+                        None => return Ok(()),
+                    }
+                    link.ask_to_stop().await;
+                }
             }
         }
-        link.bury(&self.places.run_of(&self.unit)).await
+        link.part().await;
+        self.states.keeper_is_gone(&self.unit);
+        clear_up(&self.places, &self.places.run_of(&self.unit)).await
     }
 
-    fn show_status(&self, status: &Status) {
+    /// Kills a keeper that is stuck, and all of its unit.
+    async fn kill(&mut self) -> io::Result<()> {
+        let directory = self.places.run_of(&self.unit);
+        kill_keeper(&directory);
+        clear_up(&self.places, &directory).await
+    }
+
+    /// Shows what the keeper said last, and logs what a person should know of it.
+    fn heard(&mut self) {
+        let Some(link) = &self.link else { return };
+        let said: Said = link.last.clone();
+        let status = &said.status;
         self.show(&status.hash, UnitDesire::Launched, status.phase.systemd());
+        let (now, before) = (&said.output.trouble, &self.output_trouble);
+        match now {
+            Some(why) if before.is_none() => {
+                tracing::error!(unit = %self.unit, "its output cannot be written and is lost: {why}");
+            }
+            None if before.is_some() => {
+                tracing::info!(unit = %self.unit, "its output is written again");
+            }
+            _ => {}
+        }
+        if said.output.is_suppressed && !self.is_suppressed {
+            let rate = said.output.bytes_per_second;
+            tracing::warn!(unit = %self.unit, "it prints too much ({rate} bytes a second); a part is not kept");
+        }
+        self.output_trouble.clone_from(&said.output.trouble);
+        self.is_suppressed = said.output.is_suppressed;
+        self.states.keeper_said(&self.unit, Kept { said, answers: true });
+    }
+
+    fn say_silent(&self) {
+        let Some(link) = &self.link else { return };
+        tracing::error!(unit = %self.unit, "its keeper does not answer; the unit may be running or not");
+        let status = &link.last.status;
+        self.show(&status.hash, UnitDesire::Launched, (status.phase.systemd().0, UNRESPONSIVE));
+        self.states.keeper_said(&self.unit, Kept { said: link.last.clone(), answers: false });
     }
 
     fn show(&self, hash: &str, current: UnitDesire, (active, sub): (&'static str, &'static str)) {
@@ -196,8 +345,8 @@ fn is_done(status: &Status) -> bool {
     status.phase.is_final() && !status.was_stopped && status.boot == boot()
 }
 
-async fn remove(places: &Places, unit: &UnitName) -> io::Result<()> {
-    match tokio::fs::remove_dir_all(places.run_of(unit)).await {
+fn remove(places: &Places, unit: &UnitName) -> io::Result<()> {
+    match std::fs::remove_dir_all(places.run_of(unit)) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
         _ => Ok(()),
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use oa_fleet::unit::{UnitDesire, UnitOption};
 use oa_fleet::{Engine, FleetClient, LogQuery, UnitName};
 use oa_fleet_host::{FleetHost, FleetHostConfig, KeeperProgram, StopUnits};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -18,12 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Stage {
     directory: TempDir,
+    /// How long a keeper may take to answer.
+    patience: Duration,
 }
 
 impl Stage {
     pub(crate) fn new() -> Self {
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
-        Self { directory: TempDir::with_prefix("oa-host-").expect("a temporary directory") }
+        let directory = TempDir::with_prefix("oa-host-").expect("a temporary directory");
+        Self { directory, patience: oa_fleet_host::KEEPER_PATIENCE }
+    }
+
+    /// For tests in which a keeper is stuck: it counts as that sooner.
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     pub(crate) fn config(&self) -> FleetHostConfig {
@@ -37,6 +47,7 @@ impl Stage {
             allow_root_units: true,
             primary_ip: "127.0.0.1".into(),
             log_limit_bytes: 64 * 1024,
+            keeper_patience: self.patience,
         }
     }
 
@@ -47,6 +58,21 @@ impl Stage {
     /// Stops the host and every unit.
     pub(crate) async fn end(self, host: FleetHost) {
         host.stop(StopUnits::Stop).await;
+    }
+
+    /// The keeper of a unit.
+    pub(crate) fn keeper_of(&self, unit: &str) -> i32 {
+        processes(&self.run_of(unit).display().to_string())[0]
+    }
+
+    /// What the keeper of a unit says; `Null` if it has none.
+    pub(crate) async fn kept(&self, unit: &str) -> serde_json::Value {
+        let path = format!("/oa/v1/units/{unit}/keeper");
+        let answer = raw::send(&self.socket(), &raw::request("GET", &path, "")).await;
+        match answer.status {
+            200 => serde_json::from_str(&answer.body).expect("JSON"),
+            _ => serde_json::Value::Null,
+        }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -105,6 +131,12 @@ impl Stage {
         })
         .await;
     }
+}
+
+/// Signals a process that is there.
+pub(crate) fn signal(pid: i32, signal: Signal) {
+    let pid = Pid::from_raw(pid).expect("a process number");
+    kill_process(pid, signal).expect("the process is there");
 }
 
 pub(crate) fn name(text: &str) -> UnitName {

@@ -3,10 +3,22 @@
 //! ```text
 //! output/<unit>/<offset of its first byte>   at most two files; the older one goes when the newer is half the limit
 //! ```
+//!
+//! What a unit prints beyond its rate, or while the disk is full, is left out and counted; the output says so itself.
+
+mod collector;
+mod limit;
+mod state;
+mod store;
+mod writer;
+
+pub(crate) use collector::collect;
+pub(crate) use state::{OutputMeter, OutputState};
+pub(crate) use writer::OutputWriter;
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use oa_fleet::unit::LogPage;
 
@@ -24,50 +36,6 @@ fn segments(directory: &Path) -> io::Result<Vec<(u64, u64)>> {
     }
     found.sort_unstable();
     Ok(found)
-}
-
-/// Appends to an output; one writer at a time, which is the unit's keeper.
-#[derive(Debug)]
-pub(crate) struct OutputWriter {
-    directory: PathBuf,
-    file: File,
-    written: u64,
-    segment_limit: u64,
-}
-
-impl OutputWriter {
-    /// Goes on where the last writer ended.
-    pub(crate) fn open(directory: &Path, limit_bytes: u64) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
-        let (base, written) = segments(directory)?.last().copied().unwrap_or((0, 0));
-        let file =
-            File::options().create(true).append(true).open(directory.join(base.to_string()))?;
-        Ok(Self {
-            directory: directory.to_path_buf(),
-            file,
-            written,
-            segment_limit: (limit_bytes / 2).max(1),
-        })
-    }
-
-    /// Appends `bytes`; begins a new segment when this one is full.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.written += bytes.len() as u64;
-        if self.written >= self.segment_limit { self.rotate() } else { Ok(()) }
-    }
-
-    fn rotate(&mut self) -> io::Result<()> {
-        let known = segments(&self.directory)?;
-        let end = known.last().map_or(0, |(base, length)| base + length);
-        self.file =
-            File::options().create(true).append(true).open(self.directory.join(end.to_string()))?;
-        self.written = 0;
-        for (base, _) in known.iter().rev().skip(1) {
-            fs::remove_file(self.directory.join(base.to_string()))?;
-        }
-        Ok(())
-    }
 }
 
 /// Where the output ends now.
@@ -145,36 +113,43 @@ fn whole_characters(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::store::Store;
     use super::*;
+
+    fn append(store: &mut Store, bytes: &[u8]) {
+        let (written, result) = store.append(bytes);
+        result.expect("it is written");
+        assert_eq!(written, bytes.len());
+    }
 
     #[test]
     fn output_is_bounded_and_offsets_never_move() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut writer = OutputWriter::open(directory.path(), 1000).expect("a writer");
-        for number in 0..100_u32 {
-            writer.append(format!("line {number:04}\n").as_bytes()).expect("it is written");
+        let mut writer = Store::new(directory.path(), 1000);
+        for number in 0..150_u32 {
+            append(&mut writer, format!("line {number:04}\n").as_bytes());
         }
 
         let kept: u64 =
             segments(directory.path()).expect("segments").iter().map(|(_, length)| length).sum();
-        assert!(kept <= 1010, "{kept} bytes are kept");
+        assert!(kept <= 1000, "{kept} bytes are kept");
         let page = read_after(directory.path(), 0).expect("a page");
-        assert_eq!(page.next, 1000);
-        assert!(page.dropped > 0 && page.text.ends_with("line 0099\n"));
-        assert_eq!(read_after(directory.path(), 990).expect("a page").text, "line 0099\n");
+        assert_eq!(page.next, 1500);
+        assert!(page.dropped > 0 && page.text.ends_with("line 0149\n"));
+        assert_eq!(read_after(directory.path(), 1490).expect("a page").text, "line 0149\n");
     }
 
     #[test]
     fn a_character_is_never_cut_in_two() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut writer = OutputWriter::open(directory.path(), 10_000).expect("a writer");
+        let mut writer = Store::new(directory.path(), 10_000);
         let euro = "€".as_bytes();
-        writer.append(b"\xff").expect("it is written");
-        writer.append(&euro[..2]).expect("it is written");
+        append(&mut writer, b"\xff");
+        append(&mut writer, &euro[..2]);
 
         let first = read_after(directory.path(), 0).expect("a page");
         assert_eq!((first.text.as_str(), first.next), ("\u{fffd}", 1));
-        writer.append(&euro[2..]).expect("it is written");
+        append(&mut writer, &euro[2..]);
         assert_eq!(read_after(directory.path(), first.next).expect("a page").text, "€");
     }
 
@@ -182,8 +157,8 @@ mod tests {
     fn a_place_behind_the_end_leads_back_to_the_end() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         assert_eq!(read_after(directory.path(), 500).expect("a page"), LogPage::default());
-        let mut writer = OutputWriter::open(directory.path(), 10_000).expect("a writer");
-        writer.append(b"a\n").expect("it is written");
+        let mut writer = Store::new(directory.path(), 10_000);
+        append(&mut writer, b"a\n");
         let page = read_after(directory.path(), 500).expect("a page");
         assert_eq!((page.text.as_str(), page.next, page.dropped), ("", 2, 0));
     }
@@ -191,8 +166,8 @@ mod tests {
     #[test]
     fn the_last_lines_are_the_last_lines() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut writer = OutputWriter::open(directory.path(), 10_000).expect("a writer");
-        writer.append(b"a\nb\nc\n").expect("it is written");
+        let mut writer = Store::new(directory.path(), 10_000);
+        append(&mut writer, b"a\nb\nc\n");
 
         assert_eq!(read_last(directory.path(), 2).expect("a page").text, "b\nc\n");
     }
@@ -200,14 +175,8 @@ mod tests {
     #[test]
     fn a_new_writer_goes_on_where_the_last_one_ended() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        OutputWriter::open(directory.path(), 100)
-            .expect("a writer")
-            .append(b"a\n")
-            .expect("it is written");
-        OutputWriter::open(directory.path(), 100)
-            .expect("a writer")
-            .append(b"b\n")
-            .expect("it is written");
+        append(&mut Store::new(directory.path(), 100), b"a\n");
+        append(&mut Store::new(directory.path(), 100), b"b\n");
 
         assert_eq!(read_after(directory.path(), 0).expect("a page").text, "a\nb\n");
     }
