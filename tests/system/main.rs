@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod https;
+mod keeper;
 mod lifecycle;
 mod ssh;
 mod stage;

@@ -31,6 +31,7 @@ pub fn binaries() -> PathBuf {
 #[derive(Debug)]
 pub struct NodeHome {
     directory: TempDir,
+    program: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
 }
@@ -50,7 +51,8 @@ impl NodeHome {
     #[must_use]
     pub fn new() -> Self {
         let directory = TempDir::with_prefix("oa-test-node-").expect("a temporary directory");
-        let home = Self { directory, arguments: Vec::new(), environment: Vec::new() };
+        let program = binaries().join("oa-node");
+        let home = Self { directory, program, arguments: Vec::new(), environment: Vec::new() };
         home.with_config("")
     }
 
@@ -67,6 +69,13 @@ impl NodeHome {
             format!("[cluster.local]\nallow_root_units = true\nfirst_port = {first_port}\n");
         std::fs::write(self.config_file(), format!("{text}\n{cluster}"))
             .expect("a writable directory");
+        self
+    }
+
+    /// Starts another file from now on, such as a later release.
+    #[must_use]
+    pub fn with_program(mut self, program: PathBuf) -> Self {
+        self.program = program;
         self
     }
 
@@ -111,7 +120,7 @@ impl NodeHome {
     /// The command that starts the node, for tests that expect it to fail.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binaries().join("oa-node"));
+        let mut command = Command::new(&self.program);
         command
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
             .arg(self.data())
