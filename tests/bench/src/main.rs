@@ -4,6 +4,7 @@
 //! target directory. Figures are measured on release binaries that lie beside this one.
 
 mod deploy;
+mod host;
 mod machine;
 mod report;
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use report::Report;
 
 /// The groups, in the order in which they run.
-const GROUPS: &[&str] = &["deploy"];
+const GROUPS: &[&str] = &["deploy", "host"];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.is_empty()).collect();
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         let mut report = Report::begin(group);
         match *group {
             "deploy" => runtime.block_on(deploy::run(&mut report)),
+            "host" => runtime.block_on(host::run(&mut report)),
             other => unreachable!("`{other}` is in the list of groups"),
         }
         if let Err(why) = report.write() {
