@@ -17,12 +17,13 @@ pub struct Failure {
     text: Arc<str>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
     retryable: bool,
+    blameless: bool,
 }
 
 impl Failure {
     /// A failure that may be gone when the same is tried again.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into().into(), cause: None, retryable: true }
+        Self { text: text.into().into(), cause: None, retryable: true, blameless: false }
     }
 
     /// A failure that will be the same each time: a delivery is parked, not retried.
@@ -41,6 +42,20 @@ impl Failure {
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.retryable = retryable;
         self
+    }
+
+    /// The same failure as none of the message's own, such as a full disk: a delivery is tried again soon and as often
+    /// as it takes, and is not parked. Whoever has the disk says so; the tries are not logged.
+    #[must_use]
+    pub fn blameless(mut self) -> Self {
+        self.blameless = true;
+        self.retryable = true;
+        self
+    }
+
+    /// Whether it is none of the message's own.
+    pub(crate) fn is_blameless(&self) -> bool {
+        self.blameless
     }
 
     /// The error it was made from.
@@ -70,7 +85,12 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
     /// Retryable, unless the error is one of this crate's and says otherwise.
     fn from(error: E) -> Self {
         let retryable = says_retryable(&error).unwrap_or(true);
-        Self { text: error.to_string().into(), cause: Some(Arc::new(error)), retryable }
+        Self {
+            text: error.to_string().into(),
+            cause: Some(Arc::new(error)),
+            retryable,
+            blameless: false,
+        }
     }
 }
 

@@ -138,7 +138,9 @@ impl<F, R> Hand<F, R> {
     fn report<A: Actor>(&self, ctx: &mut HostContext<A>, result: &Result<R, Failure>) {
         let Err(failure) = result else { return };
         ctx.tally.failed += 1;
-        if self.answer.as_ref().is_none_or(Answer::is_nobody) {
+        if failure.is_blameless() {
+            tracing::debug!(actor = %ctx.node.path, "a message failed for no fault of its own: {failure:#}");
+        } else if self.answer.as_ref().is_none_or(Answer::is_nobody) {
             tracing::warn!(actor = %ctx.node.path, "a message failed: {failure:#}");
         }
     }

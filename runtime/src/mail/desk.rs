@@ -19,6 +19,8 @@ use crate::transport::{
 
 /// How long a delivery is held when its actor has ended, before somebody else gets it.
 const HOLD_FOR_ENDED: Duration = Duration::from_secs(1);
+/// How long a delivery rests that failed for no fault of its own.
+const REST_WITHOUT_BLAME: Duration = Duration::from_secs(1);
 
 /// Takes the deliveries of one mailbox.
 pub(super) struct Desk {
@@ -126,6 +128,10 @@ impl Desk {
 
     fn after_failure(&self, failure: &Failure, attempt: u32) -> Settled {
         let mailbox = &self.address;
+        if failure.is_blameless() {
+            tracing::debug!(%mailbox, attempt, "a delivery waits for what its actor needs: {failure:#}");
+            return Settled::Retry { after: Some(REST_WITHOUT_BLAME) };
+        }
         if failure.is_retryable() && attempt < self.attempts {
             let after = self.retry.delay(attempt);
             tracing::warn!(%mailbox, attempt, ?after, "a delivery failed and is retried: {failure:#}");

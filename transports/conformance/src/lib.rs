@@ -64,6 +64,7 @@ macro_rules! suite {
                 a_crash_answers_the_asker,
                 a_handler_knows_its_delivery,
                 a_failed_delivery_is_retried_then_parked,
+                a_failure_without_blame_is_retried_beyond_the_attempts,
                 a_permanent_failure_is_parked_at_once,
                 a_crash_is_retried,
                 the_same_key_is_handled_once,

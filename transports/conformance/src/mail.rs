@@ -121,6 +121,19 @@ pub async fn a_failed_delivery_is_retried_then_parked(fixture: &Fixture) {
     assert_eq!((parked[0].reason.as_str(), parked[0].envelope.attempt), ("not now", 3));
 }
 
+/// A full disk parks no message, however few attempts it has.
+pub async fn a_failure_without_blame_is_retried_beyond_the_attempts(fixture: &Fixture) {
+    let address = fixture.fresh();
+    let (actor, mut reports) = probe(fixture, 8);
+    let mailbox = Mailbox::new(address.clone()).accept::<Do, Probe>(&actor).attempts(1);
+    let _subscription = fixture.office("here").serve(mailbox).await.expect("the mailbox is fresh");
+    let recipient: Recipient<Do> = fixture.office("elsewhere").recipient(&address);
+    recipient.send(Do(Task::FailOnceWithoutBlame)).await.expect("the mailbox exists");
+    for attempt in 1..=2 {
+        assert_eq!(reports.next().await.delivery.attempt, attempt);
+    }
+}
+
 /// Trying again would not help.
 pub async fn a_permanent_failure_is_parked_at_once(fixture: &Fixture) {
     let served = serve(fixture).await;

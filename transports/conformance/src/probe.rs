@@ -17,6 +17,8 @@ pub(crate) enum Task {
     Fail,
     /// Fail for good.
     Refuse,
+    /// Fail at the first attempt for no fault of the message, answer at the next.
+    FailOnceWithoutBlame,
     /// Panic at the first attempt, answer at the next.
     PanicOnce,
     /// Panic each time.
@@ -71,7 +73,8 @@ impl Handler<Do> for Probe {
             Task::Answer(number) => Ok(number),
             Task::Fail => Err(Failure::new("not now")),
             Task::Refuse => Err(Failure::permanent("never")),
-            Task::PanicOnce if attempt > 1 => Ok(0),
+            Task::PanicOnce | Task::FailOnceWithoutBlame if attempt > 1 => Ok(0),
+            Task::FailOnceWithoutBlame => Err(Failure::new("the disk is full").blameless()),
             Task::PanicOnce | Task::Panic => panic!("as told"),
             Task::Hang => std::future::pending().await,
         }
