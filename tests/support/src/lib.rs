@@ -6,12 +6,16 @@
 //!
 //! | module | gives |
 //! |---|---|
+//! | [`clock`] | a clock that a test can set, for the programs that it starts |
+//! | [`disk`] | a small file system that can be filled and made read-only |
 //! | [`eventually`] | waiting for a condition without a fixed pause |
 //! | [`git`] | repositories made by the real `git` |
 //! | [`https`] | a git server that speaks https, with a certificate of its own authority |
 //! | [`node`] | a real `oa-node` with its own data directory, and its end |
 //! | [`sshd`] | the private ssh server that the runner started |
 
+pub mod clock;
+pub mod disk;
 pub mod eventually;
 pub mod git;
 pub mod https;

@@ -15,10 +15,12 @@ pub struct Needed {
 
 /// Everything that `make test` needs beside Rust.
 pub const NEEDED: &[Needed] = &[
+    Needed { program: "/usr/bin/faketime", package: "faketime" },
     Needed { program: "/usr/bin/git", package: "git" },
     Needed { program: "/usr/bin/openssl", package: "openssl" },
     Needed { program: "/usr/bin/ssh", package: "openssh-client" },
     Needed { program: "/usr/sbin/sshd", package: "openssh-server" },
+    Needed { program: "/usr/bin/strace", package: "strace" },
 ];
 
 /// Installs the packages whose program is missing, with the system's package manager.
