@@ -1,6 +1,7 @@
 //! How a database is opened.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What [`crate::Database::open`] needs to know.
 #[derive(Debug, Clone)]
@@ -11,12 +12,19 @@ pub struct DatabaseConfig {
     pub synchronous: Synchronous,
     /// Connections that only read. Default: 4.
     pub readers: u32,
+    /// How long a write waits for another program's lock. Default: 5 s.
+    pub busy_limit: Duration,
 }
 
 impl DatabaseConfig {
     /// The defaults for the file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), synchronous: Synchronous::default(), readers: 4 }
+        Self {
+            path: path.into(),
+            synchronous: Synchronous::default(),
+            readers: 4,
+            busy_limit: Duration::from_secs(5),
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use crate::config::{DatabaseConfig, Synchronous};
 use crate::error::OpenError;
 
-/// How long a statement waits for another program's lock.
-const BUSY_LIMIT: Duration = Duration::from_secs(5);
+/// How long a question waits for one of the connections.
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
 /// Statements with lists come in many lengths; each length is a statement of its own.
 const STATEMENT_CACHE: usize = 512;
 
@@ -72,7 +72,7 @@ fn options(config: &DatabaseConfig) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .foreign_keys(true)
-        .busy_timeout(BUSY_LIMIT)
+        .busy_timeout(config.busy_limit)
         .statement_cache_capacity(STATEMENT_CACHE)
         .thread_name(|id| format!("oa-sqlite-{id}"))
         // Statements may carry secrets, so none is logged, however slow.
@@ -83,7 +83,7 @@ fn options(config: &DatabaseConfig) -> SqliteConnectOptions {
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(BUSY_LIMIT)
+        .acquire_timeout(ACQUIRE_LIMIT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::config::DatabaseConfig;
 use crate::connect;
@@ -16,6 +16,7 @@ use crate::error::{Fault, OpenError, WriteError};
 use crate::lane::{Lane, SetWriter};
 use crate::lock::FileLock;
 use crate::shared::{Shared, WriterCounts};
+use crate::storage::StorageError;
 use crate::unit::{Closure, UNIT_LIMIT};
 use crate::writer::{self, Item, Queue};
 
@@ -100,7 +101,8 @@ impl Database {
     {
         let (unit, answer) = Closure::new(work, limit);
         self.queue.put(Item::Unit(Box::new(unit))).await.map_err(Fault::widen)?;
-        answer.await.unwrap_or(Err(WriteError::Closed))
+        let answered = answer.await.unwrap_or(Err(WriteError::Closed));
+        answered.map_err(|error| error.at(self.path()))
     }
 
     /// Like [`Database::write`] for what may wait: it rides with the next batch that somebody else causes, and
@@ -124,7 +126,8 @@ impl Database {
         let (unit, answer) = Closure::new(work, Some(UNIT_LIMIT));
         let by = Instant::now() + patience;
         self.queue.put(Item::Relaxed(Box::new(unit), by)).await.map_err(Fault::widen)?;
-        answer.await.unwrap_or(Err(WriteError::Closed))
+        let answered = answer.await.unwrap_or(Err(WriteError::Closed));
+        answered.map_err(|error| error.at(self.path()))
     }
 
     /// A lane for jobs that `writer` writes together.
@@ -144,6 +147,18 @@ impl Database {
     /// What the writer has done so far.
     pub fn counts(&self) -> WriterCounts {
         self.shared.counts.read()
+    }
+
+    /// What keeps the database from being written at the moment, if something does. It ends by itself: the writer
+    /// tries again and again.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<StorageError>>> {
+        self.shared.storage.trouble()
+    }
+
+    /// Resolves once the disk has failed to flush a commit. Nobody knows then what it holds, every write gets
+    /// [`WriteError::Lost`], and the program should end without closing anything; the next start finds out.
+    pub async fn lost(&self) {
+        self.shared.storage.until_lost().await;
     }
 
     /// The file.

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
+
+use crate::storage::{StorageError, StorageKind};
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -77,15 +79,14 @@ pub enum WriteError<E: Error + 'static = Infallible> {
     /// The caller's own closure said no.
     #[error(transparent)]
     Refused(E),
-    /// Another program held the database's lock for longer than the busy limit.
-    #[error("the database is locked by another program")]
-    Busy(#[source] DbErr),
-    /// No space is left.
-    #[error("the disk of the database is full")]
-    DiskFull(#[source] DbErr),
-    /// The file or its file system cannot be written to.
-    #[error("the database is read-only")]
-    ReadOnly(#[source] DbErr),
+    /// The place where the database lies does not take it: full, read-only, locked by another program or failing.
+    /// Nothing of it was written.
+    #[error(transparent)]
+    Storage(Box<StorageError>),
+    /// The disk failed to flush a commit, so nobody knows what it holds. The database is used no more; the program
+    /// should end, and the next start finds out.
+    #[error("the disk failed to flush a commit; the database is used no more until the next start")]
+    Lost(#[source] DbErr),
     /// The file is damaged.
     #[error("the database is damaged")]
     Corrupt(#[source] DbErr),
@@ -127,9 +128,11 @@ impl<E: Error + 'static> WriteError<E> {
     /// A refusal is the caller's own to judge; it counts as final here.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Busy(_) | Self::DiskFull(_) | Self::ReadOnly(_) | Self::Commit(_) => true,
+            Self::Storage(_) | Self::Lost(_) | Self::Commit(_) => true,
             Self::TooSlow { .. } | Self::Short { .. } => true,
-            Self::Database(cause) => is_trouble_of_the_connection(cause),
+            Self::Database(cause) => {
+                matches!(cause, DbErr::ConnectionAcquire(_) | DbErr::Conn(_))
+            }
             Self::Refused(_) | Self::Corrupt(_) | Self::Closed | Self::Panicked | Self::Nested => {
                 false
             }
@@ -138,12 +141,28 @@ impl<E: Error + 'static> WriteError<E> {
 
     /// Sorts what the database said.
     pub fn from_database(cause: DbErr) -> Self {
-        match sqlite_code(&cause).map(|code| code & 0xff) {
-            Some(5 | 6) => Self::Busy(cause),
-            Some(13) => Self::DiskFull(cause),
-            Some(8) => Self::ReadOnly(cause),
-            Some(11 | 26) => Self::Corrupt(cause),
-            _ => Self::Database(cause),
+        match StorageError::sort(cause) {
+            Ok(error) => Self::Storage(Box::new(error)),
+            Err(cause) if matches!(sqlite_code(&cause).map(|code| code & 0xff), Some(11 | 26)) => {
+                Self::Corrupt(cause)
+            }
+            Err(cause) => Self::Database(cause),
+        }
+    }
+
+    /// What is wrong with the place where the database lies, if that is the reason.
+    pub fn storage(&self) -> Option<&StorageError> {
+        match self {
+            Self::Storage(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Adds where it happened.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Storage(error) => Self::Storage(Box::new(error.at(path))),
+            other => other,
         }
     }
 
@@ -169,9 +188,8 @@ impl<E: Error + 'static> WriteError<E> {
     ) -> Result<WriteError<F>, R> {
         Ok(match self {
             Self::Refused(reason) => return refused(reason),
-            Self::Busy(cause) => WriteError::Busy(cause),
-            Self::DiskFull(cause) => WriteError::DiskFull(cause),
-            Self::ReadOnly(cause) => WriteError::ReadOnly(cause),
+            Self::Storage(error) => WriteError::Storage(error),
+            Self::Lost(cause) => WriteError::Lost(cause),
             Self::Corrupt(cause) => WriteError::Corrupt(cause),
             Self::Closed => WriteError::Closed,
             Self::Commit(cause) => WriteError::Commit(cause),
@@ -193,6 +211,9 @@ impl Fault {
     }
 
     pub(crate) fn from_commit(cause: DbErr) -> Self {
+        if StorageKind::leaves_in_doubt(&cause) {
+            return Self::Lost(cause);
+        }
         match Self::from_database(cause) {
             Self::Database(cause) => Self::Commit(cause),
             sorted => sorted,
@@ -207,7 +228,7 @@ impl<E: Error + 'static> From<DbErr> for WriteError<E> {
 }
 
 /// SQLite's extended result code.
-fn sqlite_code(cause: &DbErr) -> Option<u32> {
+pub(crate) fn sqlite_code(cause: &DbErr) -> Option<u32> {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause))
     | DbErr::Query(RuntimeErr::SqlxError(cause))
     | DbErr::Conn(RuntimeErr::SqlxError(cause))) = cause
@@ -216,12 +237,4 @@ fn sqlite_code(cause: &DbErr) -> Option<u32> {
     };
     let SqlxError::Database(cause) = cause.as_ref() else { return None };
     cause.code()?.parse().ok()
-}
-
-/// An I/O error (SQLite code 10) or a connection that is gone; the writer makes a new one.
-fn is_trouble_of_the_connection(cause: &DbErr) -> bool {
-    match sqlite_code(cause) {
-        Some(code) => code & 0xff == 10,
-        None => matches!(cause, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)),
-    }
 }

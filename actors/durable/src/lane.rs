@@ -12,6 +12,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 use tokio::sync::oneshot;
 
 use crate::error::{Fault, WriteError};
+use crate::storage::storage_error;
 use crate::unit::{Unit, verdict};
 use crate::writer::{Item, Queue};
 
@@ -108,7 +109,8 @@ impl<W: SetWriter> Lane<W> {
         let key = Arc::as_ptr(&self.writer).cast::<()>() as usize;
         let item = Item::Set { key, lane, job: Box::new(Entry::<W> { job, reply }) };
         self.queue.put(item).await.map_err(Fault::widen)?;
-        answer.await.unwrap_or(Err(WriteError::Closed))
+        let answered = answer.await.unwrap_or(Err(WriteError::Closed));
+        answered.map_err(|error| error.at(self.queue.path()))
     }
 }
 
@@ -159,6 +161,11 @@ impl<W: SetWriter> Unit for Set<W> {
             self.outcome = Some(outcome);
             keep
         })
+    }
+
+    fn storage_fault(&self) -> Option<Fault> {
+        let Some(Err(SetError::Database(cause))) = &self.outcome else { return None };
+        storage_error(cause).map(|error| WriteError::Storage(Box::new(error)))
     }
 
     fn split(self: Box<Self>) -> Result<Vec<Box<dyn Unit>>, Box<dyn Unit>> {

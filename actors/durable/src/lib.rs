@@ -23,11 +23,13 @@
 //! | `oa_database_batch_size` | writes that shared a commit |
 //! | `oa_database_commit_seconds` | time from the begin of a batch to the end of its commit |
 //! | `oa_database_failed_batches_total` | batches that the database refused as a whole |
+//! | `oa_database_trouble` | 1 while it cannot be written; the label `code` says why |
 //! | `oa_outbox_pending`, `oa_outbox_oldest_seconds` | messages that wait, and the age of the oldest |
 //! | `oa_outbox_parked` | messages that wait for a person |
 //! | `oa_outbox_closed_mailboxes` | mailboxes that cannot be reached at the moment |
 //! | `oa_outbox_sent_total`, `oa_outbox_failed_tries_total`, `oa_outbox_parked_total` | what tries came to |
 
+mod batch;
 mod config;
 mod connect;
 mod database;
@@ -44,6 +46,7 @@ mod retention;
 pub mod schema;
 mod shared;
 pub mod sql;
+mod storage;
 mod unit;
 mod writer;
 
@@ -57,3 +60,4 @@ pub use outbox::{Backlog, Outbox, OutboxRow};
 pub use relay::{Publisher, Relay, RelayConfig};
 pub use retention::Retention;
 pub use shared::WriterCounts;
+pub use storage::{StorageError, StorageKind, hint_of, storage_error};

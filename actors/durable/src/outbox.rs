@@ -9,6 +9,8 @@ use crate::database::{Database, Written};
 use crate::shared;
 use crate::sql;
 
+/// The longest that a message rests before it is tried again.
+pub(crate) const LONGEST_REST_MS: i64 = 120_000;
 /// Rows written with one statement.
 const CHUNK: usize = 100;
 
@@ -135,14 +137,30 @@ impl Outbox {
 
     /// Pending messages whose time has come, the longest due first.
     ///
+    /// No message rests for longer than two minutes. One whose time is further away was put in before the clock was set
+    /// back, and is due, too.
+    ///
     /// # Errors
     ///
     /// What the database said.
     pub async fn due(&self, limit: u64, now_ms: i64) -> Result<Vec<OutboxRow>, DbErr> {
-        let select = "SELECT id, exchange, mailbox, tries, why, created_at_ms, envelope FROM outbox \
-                      WHERE state = 'pending' AND next_at_ms <= $1 ORDER BY next_at_ms LIMIT $2";
-        let rows = sql::query(self.db.reader(), select, [now_ms.into(), limit.into()]).await?;
-        rows.iter().map(OutboxRow::read).collect()
+        const COLUMNS: &str = "id, exchange, mailbox, tries, why, created_at_ms, envelope";
+        let mut found = Vec::new();
+        for (is_due, than_ms) in [("<=", now_ms), (">", now_ms.saturating_add(LONGEST_REST_MS))] {
+            let room = limit.saturating_sub(found.len() as u64);
+            if room == 0 {
+                break;
+            }
+            let select = format!(
+                "SELECT {COLUMNS} FROM outbox WHERE state = 'pending' AND next_at_ms {is_due} $1 \
+                 ORDER BY next_at_ms LIMIT $2"
+            );
+            let rows = sql::query(self.db.reader(), &select, [than_ms.into(), room.into()]).await?;
+            for row in &rows {
+                found.push(OutboxRow::read(row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Marks messages as handed over.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::storage::StorageState;
+
 /// One per open database.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -16,13 +18,15 @@ pub(crate) struct Shared {
     /// while nobody waits.
     pub(crate) outbox: Notify,
     pub(crate) counts: Counts,
+    pub(crate) storage: StorageState,
 }
 
 impl Shared {
     pub(crate) fn new(path: PathBuf) -> Arc<Self> {
         let label =
             path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        Arc::new(Self { path, label, outbox: Notify::new(), counts: Counts::default() })
+        let storage = StorageState::new(path.clone(), label.clone());
+        Arc::new(Self { path, label, outbox: Notify::new(), counts: Counts::default(), storage })
     }
 }
 

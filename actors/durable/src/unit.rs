@@ -1,10 +1,12 @@
 //! One member of a batch: it succeeds or fails alone.
 
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, TransactionTrait};
 use tokio::sync::oneshot;
 
 use crate::error::{Fault, WriteError};
@@ -26,6 +28,9 @@ pub(crate) trait Unit: Send {
 
     /// Does the work and says whether it is to be kept.
     fn run<'a>(&'a mut self, tx: &'a DatabaseTransaction) -> BoxFuture<'a, bool>;
+
+    /// What the place where the database lies said to it, if that is why it failed.
+    fn storage_fault(&self) -> Option<Fault>;
 
     /// After its work was taken back: smaller units to try instead, or itself if it has failed for good.
     fn split(self: Box<Self>) -> Result<Vec<Box<dyn Unit>>, Box<dyn Unit>>;
@@ -74,6 +79,13 @@ where
         })
     }
 
+    fn storage_fault(&self) -> Option<Fault> {
+        match &self.outcome {
+            Some(Err(WriteError::Storage(error))) => Some(WriteError::Storage(error.clone())),
+            _ => None,
+        }
+    }
+
     fn split(self: Box<Self>) -> Result<Vec<Box<dyn Unit>>, Box<dyn Unit>> {
         Err(self)
     }
@@ -82,6 +94,53 @@ where
         // A caller that has gone away does not want the answer.
         let _ = self.reply.send(verdict(self.outcome, fault));
     }
+}
+
+/// How a unit ended.
+pub(crate) enum Ran {
+    /// It is part of the transaction.
+    Kept,
+    /// It is not, and the transaction goes on without it; the fault is given if the unit itself cannot tell.
+    TakenBack(Option<Fault>),
+    /// The transaction is gone, and everybody's work with it.
+    TransactionLost(Fault),
+}
+
+pub(crate) async fn run_unit(tx: &DatabaseTransaction, unit: &mut dyn Unit, alone: bool) -> Ran {
+    if alone {
+        return match guarded(unit, tx).await {
+            Ok(true) => Ran::Kept,
+            Ok(false) => Ran::TakenBack(None),
+            Err(fault) => Ran::TakenBack(Some(fault)),
+        };
+    }
+    let savepoint = match tx.begin().await {
+        Ok(savepoint) => savepoint,
+        Err(cause) => return Ran::TransactionLost(Fault::from_database(cause)),
+    };
+    let (ran, ended) = match guarded(unit, &savepoint).await {
+        Ok(true) => (Ran::Kept, savepoint.commit().await),
+        Ok(false) => (Ran::TakenBack(None), savepoint.rollback().await),
+        Err(fault) => (Ran::TakenBack(Some(fault)), savepoint.rollback().await),
+    };
+    match ended {
+        Ok(()) => ran,
+        // SQLite itself ends the transaction on some errors, such as a full disk, and the savepoint with it.
+        Err(cause) => Ran::TransactionLost(Fault::from_database(cause)),
+    }
+}
+
+/// Runs a unit; a panic or a unit that does not end fails that unit alone.
+async fn guarded(unit: &mut dyn Unit, tx: &DatabaseTransaction) -> Result<bool, Fault> {
+    let limit = unit.limit();
+    let work = AssertUnwindSafe(async { unit.run(tx).await }).catch_unwind();
+    let ended = match limit {
+        Some(limit) => {
+            tokio::time::timeout(limit, work).await.map_err(|_| WriteError::TooSlow { limit })?
+        }
+        None => work.await,
+    };
+    ended.map_err(|_| WriteError::Panicked)
 }
 
 /// The work's own failure outranks that of its batch.

@@ -13,29 +13,31 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::batch::{BATCH, Batch};
 use crate::config::DatabaseConfig;
 use crate::connect;
 use crate::error::{Fault, OpenError, WriteError};
 use crate::lane::AnyLane;
 use crate::lock::FileLock;
 use crate::shared::{self, Shared};
-use crate::unit::Unit;
+use crate::sql;
+use crate::storage::{StorageError, StorageKind};
+use crate::unit::{Ran, Unit, run_unit};
 
-/// The most jobs in one commit.
-const BATCH: usize = 64;
 /// Jobs that may wait; a caller beyond them waits for room.
 const QUEUE: usize = 1024;
+/// Rest before the writer tries whether the database can be written again.
+const PROBE: Duration = Duration::from_secs(1);
 /// How long closing waits for readers.
 const READERS_LIMIT: Duration = Duration::from_secs(2);
 
@@ -59,6 +61,10 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    pub(crate) fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
     pub(crate) async fn put(&self, item: Item) -> Result<(), Fault> {
         if shared::is_inside_writer_of(&self.shared) {
             return Err(WriteError::Nested);
@@ -79,7 +85,13 @@ pub(crate) async fn start(
     let failed = |cause| OpenError::File { path: config.path.clone(), cause };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
-    let writer = Writer { config: config.clone(), shared: Arc::clone(&shared), connection: None };
+    let writer = Writer {
+        config: config.clone(),
+        shared: Arc::clone(&shared),
+        connection: None,
+        next_probe: None,
+        lost: None,
+    };
     let life = live(writer, queue, ready, readers, lock);
     std::thread::Builder::new()
         .name(format!("oa-writer-{}", shared.label))
@@ -111,7 +123,9 @@ async fn live(
     let closed = shared::as_writer_of(shared, writer.run(queue)).await;
     // The writer's connection is the last to go: SQLite then folds the log into the file.
     let _ = tokio::time::timeout(READERS_LIMIT, readers.close()).await;
-    writer.disconnect().await;
+    if writer.lost.is_none() {
+        writer.disconnect().await;
+    }
     drop(lock);
     for caller in closed {
         let _ = caller.send(());
@@ -123,6 +137,10 @@ struct Writer {
     shared: Arc<Shared>,
     /// `None` after a fault that leaves its state in doubt; the next batch makes a new one.
     connection: Option<DatabaseConnection>,
+    /// When to try whether what keeps the database from being written has passed.
+    next_probe: Option<Instant>,
+    /// Set once nobody knows what is on disk: nothing is written any more.
+    lost: Option<Fault>,
 }
 
 impl Writer {
@@ -132,6 +150,7 @@ impl Writer {
         let mut closed = Vec::new();
         loop {
             let patience = until(batch.first_relaxed());
+            let probe = until(self.next_probe);
             let first = tokio::select! {
                 biased;
                 item = queue.recv() => match item {
@@ -139,71 +158,114 @@ impl Writer {
                     None => break,
                 },
                 () = patience => None,
+                () = probe => {
+                    let probed = self.probe().await;
+                    self.turn_away(probed, &mut queue, &mut batch, &mut closed);
+                    continue;
+                }
             };
-            let mut next = first;
-            while let Some(item) = next.take().or_else(|| queue.try_recv().ok()) {
-                match item {
-                    Item::Close(caller) => {
-                        closed.push(caller);
-                        queue.close();
-                    }
-                    work => batch.add(work),
-                }
-                if batch.jobs >= BATCH {
-                    break;
-                }
-            }
+            collect(first, &mut queue, &mut batch, &mut closed);
             if batch.is_due() {
-                self.commit(batch.take()).await;
+                let written = self.commit(batch.take()).await;
+                self.turn_away(written, &mut queue, &mut batch, &mut closed);
             }
         }
         while batch.has_any() {
-            self.commit(batch.take()).await;
+            let _ = self.commit(batch.take()).await;
         }
         closed
     }
 
-    /// One transaction: every unit is answered, one way or the other.
-    async fn commit(&mut self, units: Vec<Box<dyn Unit>>) {
+    /// Whoever came while the lock was waited for has waited, too: a second wait would only add to it.
+    fn turn_away(
+        &self,
+        written: Result<(), Fault>,
+        queue: &mut mpsc::Receiver<Item>,
+        batch: &mut Batch,
+        closed: &mut Vec<oneshot::Sender<()>>,
+    ) {
+        let Err(fault) = written else { return };
+        if fault.storage().map(StorageError::kind) != Some(StorageKind::Locked) {
+            return;
+        }
+        loop {
+            collect(None, queue, batch, closed);
+            if !batch.has_any() {
+                return;
+            }
+            settle_all(batch.take(), &fault);
+        }
+    }
+
+    /// Tries whether the database can be written again, without changing anything.
+    async fn probe(&mut self) -> Result<(), Fault> {
+        let tx = self.begin().await?;
+        let written = write_nothing_new(&tx).await;
+        let ended = match written {
+            Ok(()) => tx.commit().await.map_err(Fault::from_commit),
+            Err(cause) => Err(Fault::from_database(cause)),
+        };
+        match ended {
+            Ok(()) => {
+                self.went_well();
+                Ok(())
+            }
+            Err(fault) => Err(self.give_up(fault).await),
+        }
+    }
+
+    /// One transaction: every unit is answered, one way or the other. The fault is that of the transaction.
+    async fn commit(&mut self, units: Vec<Box<dyn Unit>>) -> Result<(), Fault> {
         let began = Instant::now();
         let tx = match self.begin().await {
             Ok(tx) => tx,
-            Err(fault) => return settle_all(units, &fault),
+            Err(fault) => return Err(settle_all(units, &fault)),
         };
         // A single write is its own transaction: a savepoint inside would only cost time.
         let alone = units.len() == 1 && units[0].jobs() == 1;
         let mut todo = VecDeque::from(units);
         let mut kept: Vec<Box<dyn Unit>> = Vec::with_capacity(todo.len());
         while let Some(mut unit) = todo.pop_front() {
-            match run_unit(&tx, unit.as_mut(), alone).await {
-                Ran::Kept => kept.push(unit),
-                Ran::TakenBack(spoilt) => match unit.split() {
-                    Ok(parts) => parts.into_iter().rev().for_each(|part| todo.push_front(part)),
-                    Err(unit) => unit.settle(spoilt),
-                },
-                Ran::TransactionLost(fault) => {
-                    drop(tx);
-                    self.give_up(&fault).await;
+            let ran = run_unit(&tx, unit.as_mut(), alone).await;
+            // Where there is no room for one there is none for its parts or for the others.
+            let (lost, spoilt) = match (ran, unit.storage_fault()) {
+                (Ran::Kept, _) => {
                     kept.push(unit);
-                    return settle_all(kept.into_iter().chain(todo), &fault);
+                    continue;
                 }
+                (_, Some(fault)) | (Ran::TransactionLost(fault), None) => (Some(fault), None),
+                (Ran::TakenBack(spoilt), None) => (None, spoilt),
+            };
+            if let Some(fault) = lost {
+                drop(tx);
+                let fault = self.give_up(fault).await;
+                kept.push(unit);
+                return Err(settle_all(kept.into_iter().chain(todo), &fault));
+            }
+            match unit.split() {
+                Ok(parts) => parts.into_iter().rev().for_each(|part| todo.push_front(part)),
+                Err(unit) => unit.settle(spoilt),
             }
         }
-        self.end(tx, kept, began).await;
+        self.end(tx, kept, began).await
     }
 
-    async fn end(&mut self, tx: DatabaseTransaction, kept: Vec<Box<dyn Unit>>, began: Instant) {
+    async fn end(
+        &mut self,
+        tx: DatabaseTransaction,
+        kept: Vec<Box<dyn Unit>>,
+        began: Instant,
+    ) -> Result<(), Fault> {
         if kept.is_empty() {
-            if let Err(cause) = tx.rollback().await {
-                self.give_up(&Fault::from_database(cause)).await;
-            }
             shared::take_outbox_rows();
-            return;
+            return match tx.rollback().await {
+                Ok(()) => Ok(()),
+                Err(cause) => Err(self.give_up(Fault::from_database(cause)).await),
+            };
         }
         if let Err(cause) = tx.commit().await {
-            let fault = Fault::from_commit(cause);
-            self.give_up(&fault).await;
-            return settle_all(kept, &fault);
+            let fault = self.give_up(Fault::from_commit(cause)).await;
+            return Err(settle_all(kept, &fault));
         }
         let jobs: usize = kept.iter().map(|unit| unit.jobs()).sum();
         self.shared.counts.committed(jobs as u64);
@@ -214,15 +276,26 @@ impl Writer {
         if shared::take_outbox_rows() > 0 {
             self.shared.outbox.notify_one();
         }
+        self.went_well();
         for unit in kept {
             unit.settle(None);
         }
+        Ok(())
     }
 
     async fn begin(&mut self) -> Result<DatabaseTransaction, Fault> {
+        if let Some(fault) = &self.lost {
+            return Err(fault.clone());
+        }
+        match self.try_begin().await {
+            Ok(tx) => Ok(tx),
+            Err(cause) => Err(self.give_up(Fault::from_database(cause)).await),
+        }
+    }
+
+    async fn try_begin(&mut self) -> Result<DatabaseTransaction, DbErr> {
         if self.connection.is_none() {
-            self.connection =
-                Some(connect::writer(&self.config).await.map_err(Fault::from_database)?);
+            self.connection = Some(connect::writer(&self.config).await?);
         }
         let connection = self.connection.as_ref().expect("made above");
         // A deferred transaction that starts as a reader would fail at its first write without any waiting.
@@ -230,28 +303,35 @@ impl Writer {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        match connection.begin_with_options(immediate).await {
-            Ok(tx) => Ok(tx),
-            Err(cause) => {
-                let fault = Fault::from_database(cause);
-                if !matches!(fault, WriteError::Busy(_)) {
-                    self.give_up(&fault).await;
-                }
-                Err(fault)
-            }
-        }
+        connection.begin_with_options(immediate).await
     }
 
-    /// Drops the connection: after `fault` nobody knows what state it is in.
-    async fn give_up(&mut self, fault: &Fault) {
+    /// A commit succeeded.
+    fn went_well(&mut self) {
+        self.shared.storage.succeeded();
+        self.plan_probe();
+    }
+
+    fn plan_probe(&mut self) {
+        let goes_on = self.shared.storage.is_in_trouble() && self.lost.is_none();
+        self.next_probe = goes_on.then(|| Instant::now() + PROBE);
+    }
+
+    /// Drops the connection: after a fault nobody knows what state it is in. Returns what the callers are told.
+    async fn give_up(&mut self, fault: Fault) -> Fault {
         shared::take_outbox_rows();
         metrics::counter!("oa_database_failed_batches_total", "database" => self.shared.label.clone()).increment(1);
-        tracing::warn!(
-            database = %self.shared.path.display(),
-            error = fault as &dyn std::error::Error,
-            "the writer gives up a batch and opens a new connection"
-        );
-        self.disconnect().await;
+        let fault = fault.at(&self.shared.path);
+        self.shared.storage.failed(&fault);
+        if let WriteError::Lost(_) = fault {
+            self.lost = Some(fault.clone());
+            // Closed, it would write what it believes to be there.
+            std::mem::forget(self.connection.take());
+        } else if fault.storage().map(StorageError::kind) != Some(StorageKind::Locked) {
+            self.disconnect().await;
+        }
+        self.plan_probe();
+        fault
     }
 
     async fn disconnect(&mut self) {
@@ -266,57 +346,41 @@ impl Writer {
     }
 }
 
-/// How a unit ended.
-enum Ran {
-    /// It is part of the transaction.
-    Kept,
-    /// It is not, and the transaction goes on without it; the fault is given if the unit itself cannot tell.
-    TakenBack(Option<Fault>),
-    /// The transaction is gone, and everybody's work with it.
-    TransactionLost(Fault),
-}
-
-async fn run_unit(tx: &DatabaseTransaction, unit: &mut dyn Unit, alone: bool) -> Ran {
-    if alone {
-        return match guarded(unit, tx).await {
-            Ok(true) => Ran::Kept,
-            Ok(false) => Ran::TakenBack(None),
-            Err(fault) => Ran::TakenBack(Some(fault)),
-        };
-    }
-    let savepoint = match tx.begin().await {
-        Ok(savepoint) => savepoint,
-        Err(cause) => return Ran::TransactionLost(Fault::from_database(cause)),
-    };
-    let (ran, ended) = match guarded(unit, &savepoint).await {
-        Ok(true) => (Ran::Kept, savepoint.commit().await),
-        Ok(false) => (Ran::TakenBack(None), savepoint.rollback().await),
-        Err(fault) => (Ran::TakenBack(Some(fault)), savepoint.rollback().await),
-    };
-    match ended {
-        Ok(()) => ran,
-        // SQLite itself ends the transaction on errors such as a full disk, and the savepoint with it.
-        Err(cause) => Ran::TransactionLost(Fault::from_database(cause)),
-    }
-}
-
-/// Runs a unit; a panic or a unit that does not end fails that unit alone.
-async fn guarded(unit: &mut dyn Unit, tx: &DatabaseTransaction) -> Result<bool, Fault> {
-    let limit = unit.limit();
-    let work = AssertUnwindSafe(async { unit.run(tx).await }).catch_unwind();
-    let ended = match limit {
-        Some(limit) => {
-            tokio::time::timeout(limit, work).await.map_err(|_| WriteError::TooSlow { limit })?
-        }
-        None => work.await,
-    };
-    ended.map_err(|_| WriteError::Panicked)
-}
-
-fn settle_all(units: impl IntoIterator<Item = Box<dyn Unit>>, fault: &Fault) {
+/// Answers all with `fault`, and returns it for whoever asked for the commit.
+fn settle_all(units: impl IntoIterator<Item = Box<dyn Unit>>, fault: &Fault) -> Fault {
     for unit in units {
         unit.settle(Some(fault.clone()));
     }
+    fault.clone()
+}
+
+/// Takes what waits in the queue, as far as it fits into one commit.
+fn collect(
+    first: Option<Item>,
+    queue: &mut mpsc::Receiver<Item>,
+    batch: &mut Batch,
+    closed: &mut Vec<oneshot::Sender<()>>,
+) {
+    let mut next = first;
+    while let Some(item) = next.take().or_else(|| queue.try_recv().ok()) {
+        match item {
+            Item::Close(caller) => {
+                closed.push(caller);
+                queue.close();
+            }
+            work => batch.add(work),
+        }
+        if batch.jobs >= BATCH {
+            return;
+        }
+    }
+}
+
+/// A write of what is there already: SQLite puts the page into its log all the same.
+async fn write_nothing_new(tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    let rows = sql::query(tx, "PRAGMA user_version", []).await?;
+    let version: i64 = rows.first().map_or(Ok(0), |row| row.try_get("", "user_version"))?;
+    tx.execute_unprepared(&format!("PRAGMA user_version = {version}")).await.map(drop)
 }
 
 /// Resolves at `instant`; never without one.
@@ -324,65 +388,5 @@ async fn until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The jobs of one lane that met.
-struct LaneJobs {
-    key: usize,
-    lane: Arc<dyn AnyLane>,
-    jobs: Vec<Box<dyn Any + Send>>,
-}
-
-/// What the next commit will carry.
-#[derive(Default)]
-struct Batch {
-    units: Vec<Box<dyn Unit>>,
-    sets: Vec<LaneJobs>,
-    relaxed: VecDeque<(Box<dyn Unit>, Instant)>,
-    jobs: usize,
-}
-
-impl Batch {
-    fn add(&mut self, item: Item) {
-        match item {
-            Item::Unit(unit) => {
-                self.jobs += 1;
-                self.units.push(unit);
-            }
-            Item::Set { key, lane, job } => {
-                self.jobs += 1;
-                match self.sets.iter_mut().find(|set| set.key == key) {
-                    Some(set) => set.jobs.push(job),
-                    None => self.sets.push(LaneJobs { key, lane, jobs: vec![job] }),
-                }
-            }
-            Item::Relaxed(unit, by) => self.relaxed.push_back((unit, by)),
-            Item::Close(_) => unreachable!("the writer keeps it"),
-        }
-    }
-
-    fn has_any(&self) -> bool {
-        self.jobs > 0 || !self.relaxed.is_empty()
-    }
-
-    fn is_due(&self) -> bool {
-        self.jobs > 0
-            || self.relaxed.len() >= BATCH
-            || self.first_relaxed().is_some_and(|by| by <= Instant::now())
-    }
-
-    fn first_relaxed(&self) -> Option<Instant> {
-        self.relaxed.iter().map(|(_, by)| *by).min()
-    }
-
-    /// Empties the batch; work that may wait fills it up.
-    fn take(&mut self) -> Vec<Box<dyn Unit>> {
-        let mut units = std::mem::take(&mut self.units);
-        units.extend(self.sets.drain(..).map(|set| set.lane.gather(set.jobs)));
-        let room = BATCH.saturating_sub(self.jobs).min(self.relaxed.len());
-        units.extend(self.relaxed.drain(..room).map(|(unit, _)| unit));
-        self.jobs = 0;
-        units
     }
 }

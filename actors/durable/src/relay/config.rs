@@ -11,9 +11,10 @@ pub struct RelayConfig {
     pub window: usize,
     /// Tries that a message gets. Default: 20.
     pub tries: u32,
-    /// Rest of a message after a failed try. Default: doubling from 0.5 s to 60 s.
+    /// Rest of a message after a failed try, at most 2 min. Default: doubling from 0.5 s to 60 s.
     pub rest: Backoff,
-    /// Rest of a mailbox that cannot be reached or has no room. Default: doubling from 0.5 s to 10 s.
+    /// Rest of a mailbox that cannot be reached or has no room, at most 2 min. Default: doubling from
+    /// 0.5 s to 10 s.
     pub outage_rest: Backoff,
     /// How long one hand-over may take. Default: 30 s.
     pub limit: Duration,

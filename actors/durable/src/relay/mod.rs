@@ -31,7 +31,7 @@ use self::outage::{Outages, Verdict};
 use self::outcome::Outcome;
 use crate::database::Written;
 use crate::error::WriteError;
-use crate::outbox::{Outbox, OutboxRow};
+use crate::outbox::{LONGEST_REST_MS, Outbox, OutboxRow};
 use crate::sql;
 
 /// Takes envelopes and resolves once the other side has them; a [`PostOffice`] in production.
@@ -130,7 +130,9 @@ impl<P: Publisher> Relay<P> {
                 return Err(Closed);
             }
             Err(cause) => {
-                tracing::warn!(error = &cause as &dyn Error, "failed to read the outbox");
+                if crate::storage_error(&cause).is_none() {
+                    tracing::warn!(error = &cause as &dyn Error, "failed to read the outbox");
+                }
                 self.next_look = now + TROUBLE;
                 return Ok(());
             }
@@ -196,7 +198,7 @@ impl<P: Publisher> Relay<P> {
         let rest_ms = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
         self.outcomes.push(Outcome::Postponed {
             id,
-            at_ms: sql::now_ms().saturating_add(rest_ms),
+            at_ms: sql::now_ms().saturating_add(rest_ms.min(LONGEST_REST_MS)),
             why,
             counted,
         });
@@ -244,7 +246,13 @@ impl<P: Publisher> Relay<P> {
             }
             Err(WriteError::Closed) => Err(Closed),
             Err(cause) => {
-                tracing::warn!(error = &cause as &dyn Error, "failed to mark what was handed over");
+                // What is wrong with the disk is said by the database, once.
+                if cause.storage().is_none() {
+                    tracing::warn!(
+                        error = &cause as &dyn Error,
+                        "failed to mark what was handed over"
+                    );
+                }
                 self.outcomes.splice(0..0, outcomes);
                 self.next_mark = Instant::now() + TROUBLE;
                 Ok(())

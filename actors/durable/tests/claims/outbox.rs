@@ -76,6 +76,23 @@ async fn a_postponed_message_is_due_at_its_time_and_counts_the_try() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_delays_no_message() {
+    let store = Store::open().await;
+    let (first, second) = (Ping::to("builder", 1), Ping::to("builder", 2));
+    let id = second.message_id().to_string();
+    store.put(vec![first, second]).await.expect("written");
+    let two_hours_ago = now_ms() - 7_200_000;
+    store.outbox.postpone(id, two_hours_ago + 60_000, "later".to_owned()).await.expect("written");
+
+    let due = store.outbox.due(10, two_hours_ago).await.expect("read");
+    let numbers: Vec<u32> = due
+        .iter()
+        .map(|row| row.envelope().expect("readable").decode::<Ping>().expect("a ping").n)
+        .collect();
+    assert_eq!(numbers, [1], "the other one rests for a minute, as it was told to");
+}
+
+#[tokio::test]
 async fn a_parked_message_waits_for_a_person_and_then_gets_new_tries() {
     let store = Store::open().await;
     let envelope = Ping::to("builder", 1);

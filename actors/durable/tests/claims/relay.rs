@@ -6,6 +6,7 @@ use crate::support::{Attempt, Desk, Ping, Store};
 use futures_util::FutureExt;
 use oa_durable::{Outbox, Relay, RelayConfig};
 use oa_runtime::{Address, Backoff, PublishError};
+use oa_test_services::disk::SmallDisk;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -241,4 +242,35 @@ async fn the_relay_ends_with_its_database() {
         .await
         .expect("it ends")
         .expect("in order");
+}
+
+#[tokio::test]
+async fn what_is_stored_is_handed_over_on_a_full_disk_and_once() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let Some(disk) = SmallDisk::mount(&directory.path().join("disk"), 2048) else { return };
+    let store = Store::open_at(directory, disk.path().join("store.db")).await;
+    store.put((1..=3).map(|n| Ping::to("builder", n)).collect()).await.expect("there is room");
+    let mut trouble = store.db.trouble();
+
+    disk.fill();
+    let mut post = Post::over(store, RelayConfig::default());
+    let mut numbers = Vec::new();
+    for _ in 1..=3 {
+        let attempt = post.next().await;
+        numbers.push(attempt.n());
+        attempt.confirm();
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3]);
+    let limit = Duration::from_secs(20);
+    let noticed = tokio::time::timeout(limit, trouble.wait_for(Option::is_some)).await;
+    noticed.expect("the marks have no room").expect("the database is open");
+
+    disk.free();
+    post.settled().await;
+    assert!(post.attempts.try_recv().is_err(), "none of them is handed over twice");
+    let store = post.stop().await;
+    store.db.close().await;
+    // The disk goes before the directory that it is mounted in.
+    drop(disk);
 }

@@ -1,5 +1,7 @@
 //! What the tests of outbox, inbox and relay share.
 
+use std::path::PathBuf;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oa_durable::{Database, DatabaseConfig, Outbox, Publisher, WriteError, schema};
@@ -70,9 +72,13 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) async fn open() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let db = Database::open(DatabaseConfig::new(directory.path().join("store.db")))
-            .await
-            .expect("a database");
+        let path = directory.path().join("store.db");
+        Self::open_at(directory, path).await
+    }
+
+    /// At `path`, which may lie on a disk that is mounted in `directory`.
+    pub(crate) async fn open_at(directory: TempDir, path: PathBuf) -> Self {
+        let db = Database::open(DatabaseConfig::new(path)).await.expect("a database");
         db.migrate::<Tables>().await.expect("migrated");
         Self { outbox: Outbox::new(db.clone()), db, directory }
     }
