@@ -1,8 +1,8 @@
 //! What can go wrong in a journal.
 
-use oa_durable::{MigrateError, OpenError, WriteError};
+use oa_durable::{MigrateError, OpenError, StorageError, WriteError};
 use oa_protocol::AttemptId;
-use oa_runtime::EncodeError;
+use oa_runtime::{EncodeError, Failure};
 use sea_orm::DbErr;
 
 /// Why a journal did not do what it was asked to.
@@ -58,6 +58,25 @@ impl JournalError {
             Self::Open(_) | Self::Migrate(_) => false,
             Self::Report { .. } | Self::Damaged { .. } | Self::NotAnEnd { .. } => false,
         }
+    }
+}
+
+impl JournalError {
+    /// What is wrong with the place where the journal lies, if that is the reason.
+    pub fn storage(&self) -> Option<StorageError> {
+        match self {
+            Self::Read(cause) => oa_durable::storage_error(cause),
+            Self::Write(cause) => cause.storage().cloned(),
+            _ => None,
+        }
+    }
+
+    /// As the failure of a message: a journal that cannot be written takes nothing, and the message comes again until
+    /// it can.
+    pub fn into_failure(self) -> Failure {
+        let (retryable, is_storage) = (self.is_retryable(), self.storage().is_some());
+        let failure = Failure::from(self).with_retryable(retryable);
+        if is_storage { failure.blameless() } else { failure }
     }
 }
 

@@ -21,11 +21,14 @@ impl WorkerJournal {
         step: &StepKey,
         news: StepNews,
     ) -> Result<(), JournalError> {
+        let mut said = false;
         loop {
             match self.finish(step, news.clone()).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_retryable() => {
-                    tracing::error!(%error, workflow_id = %step.workflow_id, "failed to write down a result; trying again");
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::error!(%error, workflow_id = %step.workflow_id, "failed to write down a result; trying again until it is");
+                    }
                     tokio::time::sleep(REST).await;
                 }
                 Err(error) => return Err(error),
@@ -40,7 +43,9 @@ impl WorkerJournal {
         message: String,
         waiting_for: Option<String>,
     ) {
-        if let Err(error) = self.report_progress(step, message, waiting_for).await {
+        if let Err(error) = self.report_progress(step, message, waiting_for).await
+            && error.storage().is_none()
+        {
             tracing::warn!(%error, workflow_id = %step.workflow_id, "failed to write down the progress of a step");
         }
     }

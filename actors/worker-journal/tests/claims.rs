@@ -7,6 +7,7 @@ use oa_durable::{Outbox, Retention};
 use oa_protocol::step::{StepFailure, StepKey, StepNews, StepReport};
 use oa_protocol::{AttemptId, WorkflowId};
 use oa_runtime::Address;
+use oa_test_services::disk::SmallDisk;
 use oa_worker_journal::{
     Accepted, Cancelled, DoneEffect, EffectState, JournalError, JournalRetention, WorkerJournal,
 };
@@ -304,4 +305,46 @@ async fn a_journal_in_use_is_refused() {
         .await
         .expect_err("in use");
     assert!(matches!(refused, JournalError::Open(_)) && refused.is_retryable());
+}
+
+#[tokio::test]
+async fn a_journal_without_space_takes_no_command_and_says_so_and_a_result_waits_for_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let Some(disk) = SmallDisk::mount(&directory.path().join("disk"), 2048) else { return };
+    let journal = WorkerJournal::open(disk.path().join("worker.db"), "build-1");
+    let journal = journal.await.expect("a journal");
+    let taken = first_attempt();
+    journal.accept("m-0", &taken, "{}", &reply()).await.expect("there is room");
+
+    disk.fill();
+    let mut refused = None;
+    for attempt in 1..200 {
+        // A log that is used again may have room for a few more.
+        let command = format!("{{\"text\":\"{}\"}}", "x".repeat(20_000));
+        let other = first_attempt();
+        match journal.accept(&format!("m-{attempt}"), &other, command, &reply()).await {
+            Ok(_) => {}
+            Err(error) => {
+                refused = Some((format!("m-{attempt}"), other, error));
+                break;
+            }
+        }
+    }
+    let (message_id, other, error) = refused.expect("a full disk refuses");
+    assert_eq!(error.storage().map(|storage| storage.kind().code()), Some("storage_full"));
+    assert!(error.is_retryable());
+    assert_eq!(journal.open_task(other.attempt_id).await.expect("reading goes on"), None);
+
+    // The result of what was taken before waits, and is there once there is space.
+    let finish = journal.finish_patiently(&taken, failed(&"x".repeat(8_000)));
+    let free = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        disk.free();
+    };
+    let limit = Duration::from_secs(20);
+    let (finished, ()) = tokio::join!(tokio::time::timeout(limit, finish), free);
+    finished.expect("in time").expect("it is written");
+    let again = journal.accept(&message_id, &other, "{}", &reply()).await.expect("there is room");
+    assert_eq!(again, Accepted::New, "nothing of the refused command was there");
+    journal.close().await;
 }

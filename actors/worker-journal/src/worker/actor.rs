@@ -147,7 +147,8 @@ impl<C: Craft> Handler<CommandOf<C>> for Worker<C> {
             |delivery| delivery.message_id.to_string(),
         );
         let text = serde_json::to_string(&command)?;
-        match self.journal.accept(&message_id, &step, text, &self.reports_to).await? {
+        let accepted = self.journal.accept(&message_id, &step, text, &self.reports_to).await;
+        match accepted.map_err(JournalError::into_failure)? {
             Accepted::New => self.begin(command, ctx).await,
             Accepted::Duplicate => debug!(workflow_id = %step.workflow_id, "a command came twice"),
             Accepted::Stale => {
@@ -164,11 +165,12 @@ impl<C: Craft> Handler<CancelStep> for Worker<C> {
         CancelStep { step, reason }: CancelStep,
         ctx: &mut Context<Self>,
     ) -> Result<(), Failure> {
-        let told = self.journal.cancel(&step, &reason).await?;
+        let told = self.journal.cancel(&step, &reason).await.map_err(JournalError::into_failure)?;
         debug!(workflow_id = %step.workflow_id, ?told, %reason, "a step is cancelled");
         // A job that runs hears of it through the journal and reports; one that waits has nobody to report for it.
         if told == Cancelled::Told && self.queue.waits(&step) {
-            self.journal.finish(&step, StepNews::Failed { failure: cancellation(&reason) }).await?;
+            let news = StepNews::Failed { failure: cancellation(&reason) };
+            self.journal.finish(&step, news).await.map_err(JournalError::into_failure)?;
             self.queue.give_up(&step);
             self.begin_waiting(ctx);
         }
