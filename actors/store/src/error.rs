@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use oa_durable::{MigrateError, OpenError, WriteError};
+use oa_durable::{MigrateError, OpenError, StorageError, WriteError};
+use oa_runtime::Failure;
 use sea_orm::DbErr;
 
 /// Why the store did not do something, apart from reasons of the question itself.
@@ -44,6 +45,24 @@ impl StoreError {
             Self::Write(cause) => cause.is_retryable(),
             Self::Open(_) | Self::Migrate(_) | Self::Corrupt { .. } => false,
         }
+    }
+
+    /// What is wrong with the place where the database lies, if that is the reason.
+    #[must_use]
+    pub fn storage(&self) -> Option<StorageError> {
+        match self {
+            Self::Read(cause) => oa_durable::storage_error(cause),
+            Self::Write(cause) => cause.storage().cloned(),
+            Self::Open(_) | Self::Migrate(_) | Self::Corrupt { .. } => None,
+        }
+    }
+
+    /// As the failure of a message: what is wrong with the disk is no fault of the message.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        let (retryable, is_storage) = (self.is_retryable(), self.storage().is_some());
+        let failure = Failure::from(self).with_retryable(retryable);
+        if is_storage { failure.blameless() } else { failure }
     }
 
     pub(crate) fn corrupt(what: &'static str, id: impl ToString, why: impl ToString) -> Self {

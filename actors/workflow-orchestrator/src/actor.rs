@@ -13,6 +13,7 @@ use oa_runtime::{
 use oa_store::{Applied, Event, JournalError, Store};
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::clock_watch::ClockWatch;
 use crate::relay::{RelayActor, RelayArgs};
 use crate::workflow::{Refresh, WorkflowActor, WorkflowArgs};
 
@@ -57,6 +58,7 @@ impl Actor for Orchestrator {
             store: store.clone(),
             post_office: post_office.clone(),
         }))?;
+        ctx.spawn_child::<ClockWatch>(ChildSpec::new(store.clone()))?;
         let this = ctx.actor_ref();
         let mailbox = Mailbox::new(post_office.address(WORKFLOW_ORCHESTRATION))
             .accept::<StepReport, _>(&this)
@@ -133,10 +135,7 @@ impl Handler<StepReport> for Orchestrator {
                 tracing::warn!("a worker reports on a workflow that is not there any more: {why}");
                 Ok(())
             }
-            Err(why) => {
-                let retryable = why.is_retryable();
-                Err(Failure::from(why).with_retryable(retryable))
-            }
+            Err(why) => Err(why.into_failure()),
         }
     }
 }

@@ -1,22 +1,27 @@
 //! One open workflow: arms its timers, shows its step in flight, ends with it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use oa_protocol::WorkflowId;
 use oa_runtime::{Actor, ChildSpec, Context, Failure, Handler, Message, TimerHandle};
 use oa_store::workflow::AttemptStatus;
-use oa_store::{Applied, Event, Store, TimerKind, WorkflowState};
+use oa_store::{Applied, Event, JournalError, Store, TimerKind, WorkflowState};
 
 use crate::step_in_flight::{Accepted, StepInFlight, StepInFlightArgs};
 use crate::voice;
 
-/// Pause after a timer that changed nothing.
+/// Pause after a timer that changed nothing, or that the database did not take.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often the clock on the wall is asked whether a promised start time has come: it may be set meanwhile.
+const ASK_WALL_CLOCK_EVERY: Duration = Duration::from_secs(5);
 
 /// The actor of one open workflow. It holds nothing that the journal does not have.
 pub(crate) struct WorkflowActor {
     args: WorkflowArgs,
-    timers: Vec<TimerHandle>,
+    /// The timers that are waited for. One that stands where it stood is left alone, so that the time that has been
+    /// waited for counts, whatever happens to the clock on the wall.
+    timers: BTreeMap<(TimerKind, i64), TimerHandle>,
     /// Name of the child that is up.
     shown: Option<String>,
 }
@@ -34,7 +39,7 @@ impl Actor for WorkflowActor {
 
     async fn init(args: &WorkflowArgs, ctx: &mut Context<Self>) -> Result<Self, Failure> {
         ctx.notify_after(Duration::ZERO, Refresh);
-        Ok(Self { args: args.clone(), timers: Vec::new(), shown: None })
+        Ok(Self { args: args.clone(), timers: BTreeMap::new(), shown: None })
     }
 }
 
@@ -65,15 +70,22 @@ impl Handler<Refresh> for WorkflowActor {
 }
 
 impl WorkflowActor {
-    /// Arms the timers that the journal has, instead of those that it had.
+    /// Arms the timers that the journal has, and takes back those that it has no longer.
     fn arm(&mut self, state: &WorkflowState, ctx: &mut Context<Self>) {
-        for timer in self.timers.drain(..) {
-            timer.cancel();
-        }
-        let now = self.args.store.clock().now_ms();
-        for (kind, at) in &state.timers {
-            let after = Duration::from_millis(u64::try_from(at - now).unwrap_or(0));
-            self.timers.push(ctx.notify_after(after, TimerDue { kind: *kind }));
+        self.timers.retain(|(kind, due_at_ms), timer| {
+            let stands = state.timers.get(kind) == Some(due_at_ms);
+            if !stands {
+                timer.cancel();
+            }
+            stands
+        });
+        let now_ms = self.args.store.clock().now_ms();
+        for (&kind, &due_at_ms) in &state.timers {
+            let due = TimerDue { kind, due_at_ms };
+            self.timers.entry((kind, due_at_ms)).or_insert_with(|| {
+                let wait = state.wait_for(kind, due_at_ms, now_ms);
+                ctx.notify_after(wait.unwrap_or_else(|| until_asked(due_at_ms, now_ms)), due)
+            });
         }
     }
 
@@ -117,6 +129,8 @@ impl WorkflowActor {
 /// A timer of the workflow is due.
 struct TimerDue {
     kind: TimerKind,
+    /// Where it stood when the waiting began.
+    due_at_ms: i64,
 }
 
 impl Message for TimerDue {
@@ -126,12 +140,29 @@ impl Message for TimerDue {
 /// What a timer means is decided by the journal; one that moved meanwhile is ignored there.
 impl Handler<TimerDue> for WorkflowActor {
     async fn handle(&mut self, due: TimerDue, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let applied =
-            self.args.store.journal().apply(self.args.id, Event::TimerFired(due.kind)).await?;
-        if let Applied::Ignored(_) = applied {
-            // If the wall clock was set back, the timer is not due yet and must be armed anew.
+        let TimerDue { kind, due_at_ms } = due;
+        let now_ms = self.args.store.clock().now_ms();
+        if kind == TimerKind::Start && now_ms < due_at_ms {
+            let again = ctx.notify_after(until_asked(due_at_ms, now_ms), due);
+            self.timers.insert((kind, due_at_ms), again);
+            return Ok(());
+        }
+        // From here on it is waited for no longer, so that the next look arms it anew if it still stands.
+        self.timers.remove(&(kind, due_at_ms));
+        let event = match kind {
+            TimerKind::Start => Event::TimerFired(kind),
+            _ => Event::WaitedFor { kind, due_at_ms },
+        };
+        let applied = self.args.store.journal().apply(self.args.id, event).await;
+        if !matches!(applied, Ok(Applied::Changed { .. })) {
             ctx.notify_after(LOOK_AGAIN_AFTER, Refresh);
         }
-        Ok(())
+        applied.map(drop).map_err(JournalError::into_failure)
     }
+}
+
+/// When to ask the clock on the wall whether `due_at_ms` has come.
+fn until_asked(due_at_ms: i64, now_ms: i64) -> Duration {
+    let rest_ms = u64::try_from(due_at_ms.saturating_sub(now_ms)).unwrap_or(0);
+    Duration::from_millis(rest_ms).min(ASK_WALL_CLOCK_EVERY)
 }

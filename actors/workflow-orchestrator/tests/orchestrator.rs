@@ -1,6 +1,7 @@
 //! The orchestrator on a real store and a real transport; the worker is played by the test.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use oa_protocol::WorkflowId;
@@ -11,7 +12,7 @@ use oa_runtime::{
     Actor, ChildSpec, Context, Envelope, Failure, Handler, Mailbox, PostOffice, Subscription,
     System,
 };
-use oa_store::{Event, NewWorkflow, Status, Store, StoreConfig};
+use oa_store::{Clock, Event, NewWorkflow, Status, Store, StoreConfig, SystemEventFilter};
 use oa_test_services::eventually::eventually;
 use oa_transport_memory::MemoryTransport;
 use oa_workflow_orchestrator::{OrchestratorArgs, child_spec};
@@ -42,21 +43,42 @@ impl Handler<ConfigCommand> for Worker {
     }
 }
 
+/// The clock on the wall, which a test sets.
+#[derive(Clone, Default)]
+struct WallClock(Arc<AtomicI64>);
+
+impl WallClock {
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn set(&self, from_the_right_time_ms: i64) {
+        self.0.store(from_the_right_time_ms, Ordering::SeqCst);
+    }
+
+    fn reading(&self) -> Clock {
+        let (right, step_ms) = (Clock::default(), Arc::clone(&self.0));
+        Clock::new(move || right.now_ms() + step_ms.load(Ordering::SeqCst))
+    }
+}
+
 struct Stage {
     _directory: TempDir,
     system: System,
     store: Store,
     post_office: PostOffice,
     commands: UnboundedReceiver<ConfigCommand>,
+    clock: WallClock,
     _subscription: Subscription,
 }
 
 impl Stage {
     async fn new() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let store = Store::open(&StoreConfig::new(directory.path().join("store.db"), "node-1"))
-            .await
-            .expect("a store");
+        let clock = WallClock::default();
+        let config = StoreConfig {
+            clock: clock.reading(),
+            ..StoreConfig::new(directory.path().join("store.db"), "node-1")
+        };
+        let store = Store::open(&config).await.expect("a store");
         let system = System::builder("test").arbiters(1).build();
         let post_office = PostOffice::new(&system, "node-1", "", Arc::new(MemoryTransport::new()));
         let (told, commands) = unbounded_channel();
@@ -73,6 +95,7 @@ impl Stage {
             store,
             post_office,
             commands,
+            clock,
             _subscription: subscription,
         }
     }
@@ -112,6 +135,25 @@ impl Stage {
 
     fn tree_shows(&self, id: WorkflowId) -> bool {
         self.system.tree().to_string().contains(&id.to_string())
+    }
+
+    /// Waits for a line of the workflow's journal.
+    async fn line(&self, id: WorkflowId, text: &str) {
+        let journal = self.store.journal();
+        let said = eventually(SOON, || async {
+            let entries = journal.events(id, 0).await.expect("it is readable");
+            entries.iter().any(|entry| format!("{entry:?}").contains(text))
+        });
+        assert!(said.await, "the journal does not say `{text}`");
+    }
+
+    async fn system_event(&self, kind: &str) {
+        let events = self.store.system_events();
+        let noted = eventually(SOON, || async {
+            let all = events.list(SystemEventFilter::All).await.expect("they are readable");
+            all.iter().filter(|event| event.kind == kind).count() == 1
+        });
+        assert!(noted.await, "there is no system event `{kind}`");
     }
 
     async fn status(&self, id: WorkflowId) -> Status {
@@ -162,5 +204,69 @@ async fn a_failure_that_may_pass_is_tried_again_when_its_timer_is_due() {
 
     let second = stage.command().await;
     assert_eq!((first.step.attempt_no, second.step.attempt_no), (1, 2));
+    stage.system.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_forward_lets_no_attempt_be_lost() {
+    let mut stage = Stage::new().await;
+    stage.start_orchestrator().await;
+    let id = stage.execute().await;
+    let command = stage.command().await;
+    stage.report(&command, StepNews::Accepted).await;
+    stage.line(id, "works on it").await;
+
+    stage.clock.set(2 * WallClock::HOUR_MS);
+    // Each report makes the orchestrator look at the timers again.
+    for round in 1..=5 {
+        let message = format!("round {round}");
+        let news = StepNews::Progress { message: message.clone(), waiting_for: None };
+        stage.report(&command, news).await;
+        stage.line(id, &message).await;
+    }
+    stage.system_event("clock_step").await;
+
+    let state = stage.store.journal().load(id).await.expect("readable").expect("there");
+    let live = state.live.expect("the attempt is still in flight");
+    assert_eq!((live.id, live.no), (command.step.attempt_id, 1));
+    stage.system.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_delays_no_second_try() {
+    let mut stage = Stage::new().await;
+    stage.start_orchestrator().await;
+    stage.execute().await;
+    let first = stage.command().await;
+    stage.report(&first, failed(true)).await;
+    let id = first.step.workflow_id;
+    stage.line(id, "attempt 1 failed").await;
+
+    stage.clock.set(-2 * WallClock::HOUR_MS);
+
+    assert_eq!(stage.command().await.step.attempt_no, 2);
+    stage.system_event("clock_step").await;
+    stage.system.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_time_is_kept_by_the_clock_on_the_wall() {
+    let mut stage = Stage::new().await;
+    stage.start_orchestrator().await;
+    let start_ms = stage.store.clock().now_ms() + WallClock::HOUR_MS;
+    let new = NewWorkflow {
+        deployment_repo: Some("acme/shop".into()),
+        milestones: Some(vec!["config".into()]),
+        scheduled_start_time_ms: Some(start_ms),
+        ..NewWorkflow::default()
+    };
+    let id = stage.store.workflows().create(new).await.expect("it is made").id;
+    let execute = Event::Execute { options: None, by: "test".into() };
+    stage.store.journal().apply(id, execute).await.expect("it waits for its time");
+    assert!(eventually(SOON, || async { stage.tree_shows(id) }).await);
+
+    stage.clock.set(2 * WallClock::HOUR_MS);
+
+    assert_eq!(stage.command().await.step.workflow_id, id);
     stage.system.shutdown(SOON).await;
 }

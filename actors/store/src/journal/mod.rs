@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use oa_durable::{Database, Lane};
 use oa_protocol::WorkflowId;
+use oa_runtime::Failure;
 use tokio::sync::broadcast;
 
 use crate::clock::Clock;
@@ -75,6 +76,15 @@ impl JournalError {
         match self {
             Self::UnknownWorkflow { .. } | Self::Fenced => false,
             Self::Store(cause) => cause.is_retryable(),
+        }
+    }
+
+    /// As the failure of a message: what is wrong with the disk is no fault of the message.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Store(cause) => cause.into_failure(),
+            own => Failure::from(own).with_retryable(false),
         }
     }
 }

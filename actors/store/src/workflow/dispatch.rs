@@ -18,9 +18,11 @@ use super::state::{Attempt, Claim, Target, Wait, WorkflowFailure, WorkflowState}
 use super::status::{AttemptStatus, Status, StepStatus};
 
 /// Time that a whole workflow may take, from its start.
-const WORKFLOW_TIME_MS: i64 = 24 * 3_600_000;
+pub(super) const WORKFLOW_TIME_MS: i64 = 24 * 3_600_000;
 /// After so long without a word the command is sent again, then after twice as long, and so on.
 const RESEND_AFTER_MS: i64 = 5 * 60_000;
+/// The longest silence before it is sent once more.
+pub(super) const LONGEST_SILENCE_MS: i64 = 60 * 60_000;
 /// What a worker may be late with its report beyond the time of the step.
 const REPORT_GRACE_MS: i64 = 5 * 60_000;
 
@@ -163,7 +165,9 @@ impl Draft {
     /// Sends the command of the live attempt once more; the worker knows it by its key.
     pub(super) fn resend(&mut self) {
         let Some(attempt) = self.next.live.clone() else { return };
-        let silence_ms = (self.now_ms - attempt.created_at_ms).max(RESEND_AFTER_MS);
+        // Bounded from both sides, since the clock may have been set meanwhile.
+        let silence_ms = (self.now_ms.saturating_sub(attempt.created_at_ms))
+            .clamp(RESEND_AFTER_MS, LONGEST_SILENCE_MS);
         self.next.timers.insert(TimerKind::Lost, self.now_ms.saturating_add(silence_ms));
         self.say(format!("no worker has taken the command yet; sent again to {}", attempt.to));
         self.note("attempt_id", attempt.id.to_string());

@@ -27,8 +27,16 @@ pub enum Event {
         /// Why, in their words.
         reason: String,
     },
-    /// One of its timers is due.
+    /// One of its timers is due by the clock on the wall, which [`super::step`] checks.
     TimerFired(TimerKind),
+    /// Somebody has waited for as long as a timer says, by a clock that nobody can set. It counts if the timer still
+    /// stands at that time, whatever the clock on the wall says by now.
+    WaitedFor {
+        /// Which timer.
+        kind: TimerKind,
+        /// Where it stood when the waiting began.
+        due_at_ms: i64,
+    },
     /// Nothing was heard of an attempt for too long.
     AttemptLost {
         /// Which one.
@@ -47,7 +55,7 @@ pub enum EventKind {
     StepReport,
     /// [`Event::Cancel`].
     Cancel,
-    /// [`Event::TimerFired`].
+    /// [`Event::TimerFired`] or [`Event::WaitedFor`].
     TimerFired(TimerKind),
     /// [`Event::AttemptLost`].
     AttemptLost,
@@ -63,7 +71,7 @@ impl Event {
             Self::Execute { .. } => EventKind::Execute,
             Self::StepReport(_) => EventKind::StepReport,
             Self::Cancel { .. } => EventKind::Cancel,
-            Self::TimerFired(kind) => EventKind::TimerFired(*kind),
+            Self::TimerFired(kind) | Self::WaitedFor { kind, .. } => EventKind::TimerFired(*kind),
             Self::AttemptLost { .. } => EventKind::AttemptLost,
             Self::ClaimReleased => EventKind::ClaimReleased,
         }

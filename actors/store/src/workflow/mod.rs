@@ -28,6 +28,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod text;
+mod waiting;
 
 pub use event::{Event, EventKind, Ignored, TimerKind, UnknownTimer};
 pub use milestone::{MAX_MILESTONES, Milestone, MilestoneError, check_milestones, plan_milestones};

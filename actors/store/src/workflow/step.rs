@@ -52,22 +52,10 @@ pub fn step(state: &WorkflowState, event: &Event, now_ms: i64) -> Result<Plan, I
             Status::Created | Status::Scheduled | Status::Running | Status::Waiting,
             Event::Cancel { by, reason },
         ) => Ok(cancel(state, by, reason, now_ms)),
-        (Status::Scheduled, Event::TimerFired(kind @ TimerKind::Start)) => {
-            due(state, *kind, now_ms)?;
-            Ok(start(state, now_ms))
-        }
-        (Status::Running | Status::Waiting, Event::TimerFired(kind @ TimerKind::Deadline)) => {
-            due(state, *kind, now_ms)?;
-            Ok(overdue(state, now_ms))
-        }
-        (Status::Running, Event::TimerFired(kind @ TimerKind::Retry)) => {
-            due(state, *kind, now_ms)?;
-            Ok(retry(state, now_ms))
-        }
-        (Status::Running, Event::TimerFired(kind @ TimerKind::Lost)) => {
-            due(state, *kind, now_ms)?;
-            silent(state, now_ms)
-        }
+        (
+            Status::Scheduled | Status::Running | Status::Waiting,
+            Event::TimerFired(kind) | Event::WaitedFor { kind, .. },
+        ) => timer(state, event, *kind, now_ms),
         (Status::Running, Event::AttemptLost { attempt_id }) => lost(state, *attempt_id, now_ms),
         (Status::Running, Event::StepReport(report)) => reported(state, report, now_ms),
         (Status::Waiting, Event::ClaimReleased) => Ok(resume(state, now_ms)),
@@ -89,6 +77,7 @@ pub fn targets(state: &WorkflowState, event: &Event) -> Vec<Target> {
         }) => Some(output),
         Event::StepReport(StepReport { news: StepNews::Succeeded { .. }, .. })
         | Event::TimerFired(TimerKind::Retry | TimerKind::Start)
+        | Event::WaitedFor { kind: TimerKind::Retry | TimerKind::Start, .. }
         | Event::ClaimReleased => last_config(state),
         _ => None,
     };
@@ -97,12 +86,36 @@ pub fn targets(state: &WorkflowState, event: &Event) -> Vec<Target> {
     wanted.unwrap_or_default()
 }
 
-fn due(state: &WorkflowState, kind: TimerKind, now_ms: i64) -> Result<(), Ignored> {
-    match state.timers.get(&kind) {
-        None => Err(Ignored::NoTimer { kind }),
-        Some(&due_at_ms) if due_at_ms > now_ms => Err(Ignored::NotDue { kind, due_at_ms }),
-        Some(_) => Ok(()),
+/// A timer means something in the states that set it, and only when its time has come.
+fn timer(
+    state: &WorkflowState,
+    event: &Event,
+    kind: TimerKind,
+    now_ms: i64,
+) -> Result<Plan, Ignored> {
+    match (state.status, kind) {
+        (Status::Scheduled, TimerKind::Start)
+        | (Status::Running | Status::Waiting, TimerKind::Deadline)
+        | (Status::Running, TimerKind::Retry | TimerKind::Lost) => {}
+        (status, _) => return Err(Ignored::NotPossible { status, event: event.kind() }),
     }
+    due(state, event, kind, now_ms)?;
+    match kind {
+        TimerKind::Start => Ok(start(state, now_ms)),
+        TimerKind::Deadline => Ok(overdue(state, now_ms)),
+        TimerKind::Retry => Ok(retry(state, now_ms)),
+        TimerKind::Lost => silent(state, now_ms),
+    }
+}
+
+/// Whether the timer stands, and its time has come.
+fn due(state: &WorkflowState, event: &Event, kind: TimerKind, now_ms: i64) -> Result<(), Ignored> {
+    let Some(&due_at_ms) = state.timers.get(&kind) else { return Err(Ignored::NoTimer { kind }) };
+    let has_come = match event {
+        Event::WaitedFor { due_at_ms: waited_for_ms, .. } => *waited_for_ms == due_at_ms,
+        _ => due_at_ms <= now_ms,
+    };
+    if has_come { Ok(()) } else { Err(Ignored::NotDue { kind, due_at_ms }) }
 }
 
 fn execute(
@@ -216,6 +229,12 @@ fn lost(state: &WorkflowState, attempt_id: AttemptId, now_ms: i64) -> Result<Pla
     Ok(draft.plan("lost", TIMER))
 }
 
+/// Pause after so many tries at a step.
+pub(super) fn pause_ms(tries: u32) -> i64 {
+    let doublings = tries.saturating_sub(1).min(20);
+    (FIRST_PAUSE_MS << doublings).min(LONGEST_PAUSE_MS)
+}
+
 /// After a failure that may pass: sets the timer for the next try, or fails after the last.
 fn try_again(draft: &mut Draft, failure: StepFailure) {
     let tries = draft.next.current().map_or(0, |step| step.attempts);
@@ -223,8 +242,7 @@ fn try_again(draft: &mut Draft, failure: StepFailure) {
         let message = format!("gave up after {tries} attempts: {}", failure.message);
         return draft.fail(WorkflowFailure { message, hint: failure.hint });
     }
-    let doublings = tries.saturating_sub(1).min(20);
-    let pause_ms = (FIRST_PAUSE_MS << doublings).min(LONGEST_PAUSE_MS);
+    let pause_ms = pause_ms(tries);
     let (message, pause) = (bounded(&failure.message), duration_text(pause_ms));
     draft.next.timers.insert(TimerKind::Retry, draft.now_ms + pause_ms);
     draft.say(format!("attempt {tries} failed: {message}; next attempt in {pause}"));

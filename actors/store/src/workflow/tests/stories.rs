@@ -213,3 +213,41 @@ fn the_deadline_ends_what_is_in_flight() {
     assert!(matches!(sent(&plan)[..], [Command::Cancel(_)]));
     assert!(plan.next.failure.expect("a reason").message.contains("1 d 0 h have passed"));
 }
+
+#[test]
+fn whoever_has_waited_is_believed_whatever_the_clock_says_by_then() {
+    let state = after(&config_and_deploy(), &execute(), NOON);
+    let state = after(&state, &report(live_key(&state), failed(true)), NOON + 10);
+    let due_at_ms = state.timers[&TimerKind::Retry];
+    let waited = Event::WaitedFor { kind: TimerKind::Retry, due_at_ms };
+    for clock_ms in [due_at_ms, NOON - 7_200_000, NOON + 7_200_000] {
+        let plan = step(&state, &waited, clock_ms).expect("the second try");
+        assert_eq!(plan.next.live.map(|live| live.no), Some(2));
+    }
+    let moved = Event::WaitedFor { kind: TimerKind::Retry, due_at_ms: due_at_ms - 1 };
+    assert!(matches!(step(&state, &moved, due_at_ms), Err(Ignored::NotDue { .. })));
+}
+
+#[test]
+fn no_wait_is_longer_than_a_timer_of_its_kind_and_nobody_is_lost_before_he_could_speak() {
+    let state = after(&config_and_deploy(), &execute(), NOON);
+    let state = after(&state, &report(live_key(&state), StepNews::Accepted), NOON + 10);
+    let due_at_ms = state.timers[&TimerKind::Lost];
+    let wait = |now_ms| state.wait_for(TimerKind::Lost, due_at_ms, now_ms).expect("a duration");
+    assert_eq!(wait(NOON + 10).as_millis(), (due_at_ms - NOON - 10).unsigned_abs().into());
+    assert_eq!(wait(NOON + 86_400_000).as_secs(), 60, "the clock was set forward meanwhile");
+    assert!(wait(NOON - 86_400_000).as_secs() <= 3600, "the clock was set back meanwhile");
+    assert_eq!(state.wait_for(TimerKind::Start, due_at_ms, NOON), None);
+}
+
+#[test]
+fn a_command_is_sent_again_within_an_hour_however_the_clock_was_set() {
+    let state = after(&config_and_deploy(), &execute(), NOON);
+    let due_at_ms = state.timers[&TimerKind::Lost];
+    let waited = Event::WaitedFor { kind: TimerKind::Lost, due_at_ms };
+    for clock_ms in [NOON - 7_200_000, NOON + 300_000, NOON + 86_400_000 - 1] {
+        let plan = step(&state, &waited, clock_ms).expect("it is sent again");
+        let rest_ms = plan.next.timers[&TimerKind::Lost] - clock_ms;
+        assert!((300_000..=3_600_000).contains(&rest_ms), "{rest_ms}");
+    }
+}
