@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::app::{App, Traffic};
 use crate::auth::{AdminToken, Authenticator};
 use crate::config::ManagerConfig;
+use crate::health::Health;
 use crate::listener::SharedListener;
 use crate::mailbox;
 use crate::server::HttpThread;
@@ -41,6 +42,7 @@ pub struct ManagerArgs {
     store: Store,
     post_office: PostOffice,
     prometheus: Option<PrometheusHandle>,
+    health: Health,
     listener: Arc<SharedListener>,
     address: watch::Sender<Option<SocketAddr>>,
 }
@@ -60,6 +62,7 @@ impl ManagerArgs {
             store,
             post_office,
             prometheus: None,
+            health: Health::default(),
             listener: Arc::default(),
             address: watch::Sender::new(None),
         }
@@ -69,6 +72,13 @@ impl ManagerArgs {
     #[must_use]
     pub fn prometheus(mut self, handle: PrometheusHandle) -> Self {
         self.prometheus = Some(handle);
+        self
+    }
+
+    /// Shows what `health` sees at `/readyz`.
+    #[must_use]
+    pub fn health(mut self, health: Health) -> Self {
+        self.health = health;
         self
     }
 
@@ -118,6 +128,7 @@ impl Actor for Manager {
             system_events: SystemEventService::new(args.store.clone(), args.post_office.node()),
             store: args.store.clone(),
             post_office: args.post_office.clone(),
+            health: args.health.clone(),
             system: ctx.system().clone(),
             prometheus: args.prometheus.clone(),
             traffic: Arc::clone(&traffic),

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::auth::Authenticator;
 use crate::config::ManagerConfig;
+use crate::health::{Health, Trouble};
 use crate::services::{ClusterService, FleetService, SystemEventService, WorkflowService};
 
 /// How long a probe waits for the database.
@@ -34,6 +35,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     /// The transport, for probes.
     pub(crate) post_office: PostOffice,
+    /// What keeps parts of the node from their work.
+    pub(crate) health: Health,
     /// The node's actors.
     pub(crate) system: System,
     /// What `/metrics` shows.
@@ -43,16 +46,18 @@ pub(crate) struct App {
 }
 
 /// How what the node needs does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Readiness {
     /// Whether the database answers.
     pub(crate) database: bool,
     /// Whether messages can be sent.
     pub(crate) transport: bool,
+    /// What keeps parts of the node from their work.
+    pub(crate) troubles: Vec<Trouble>,
 }
 
 impl App {
-    /// Looks whether the database answers and messages can be sent.
+    /// Looks whether the database answers, messages can be sent and every part can work.
     pub(crate) async fn readiness(&self) -> Readiness {
         let answered =
             tokio::time::timeout(PROBE_TIMEOUT, self.store.database().reader().ping()).await;
@@ -68,7 +73,11 @@ impl App {
             }
         };
         let transport = self.post_office.transport().health().borrow().is_up();
-        Readiness { database, transport }
+        let own = self.store.database().trouble().borrow().clone();
+        let mut troubles: Vec<Trouble> =
+            own.map(|error| Trouble::of_storage("database", &error)).into_iter().collect();
+        troubles.extend(self.health.troubles());
+        Readiness { database, transport, troubles }
     }
 }
 

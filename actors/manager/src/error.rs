@@ -11,6 +11,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use oa_api::ErrorBody;
 use oa_protocol::{Refusal, RefusalCode};
+use oa_store::{StorageError, StorageKind};
 use serde_json::{Map, Value};
 
 use crate::request::RequestId;
@@ -169,6 +170,16 @@ impl ApiError {
     /// 503: something that is needed does not answer; the same request may succeed later.
     pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
+    }
+
+    /// 503: the place where the database lies takes no writes at the moment.
+    pub(crate) fn storage(error: &StorageError) -> Self {
+        let seconds = if error.kind() == StorageKind::Locked { 1 } else { 5 };
+        Self {
+            retry_after: Some(seconds),
+            ..Self::unavailable(error.kind().code(), format!("Nothing was changed: {error}"))
+        }
+        .hint(error.hint())
     }
 
     /// 504: something that is needed did not answer in time.

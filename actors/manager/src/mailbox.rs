@@ -132,10 +132,7 @@ impl Handler<Heartbeat> for ManagerMailbox {
         _ctx: &mut Context<Self>,
     ) -> Result<(), Failure> {
         check_heartbeat(&heartbeat).map_err(Failure::permanent)?;
-        self.store.modules().heartbeat(&heartbeat, None).await.map_err(|error| {
-            let retryable = error.is_retryable();
-            Failure::from(error).with_retryable(retryable)
-        })
+        self.store.modules().heartbeat(&heartbeat, None).await.map_err(StoreError::into_failure)
     }
 }
 
@@ -173,6 +170,13 @@ fn port_refusal(error: PortError) -> Refusal {
 }
 
 fn store_refusal(error: &StoreError) -> Refusal {
+    if let Some(storage) = error.storage() {
+        return Refusal::new(
+            RefusalCode::Unavailable,
+            format!("the Manager's database cannot be written: {storage}"),
+        )
+        .hint(storage.hint());
+    }
     if error.is_retryable() {
         tracing::warn!(reason = %chain(error), "the database did not take a question");
         return Refusal::new(

@@ -19,23 +19,32 @@ pub(crate) async fn healthz(_call: Call) -> Result<HttpResponse, ApiError> {
     views::ok(&json!({"status": "ok"}))
 }
 
-/// `GET /readyz`: 200 if the database answers and messages can be sent, else 503; says which of them does not.
+/// `GET /readyz`: 200 if the database answers, messages can be sent and every part can work, else 503; says which of
+/// them does not and why. Paths and figures are for callers with a token.
 pub(crate) async fn readyz(call: Call) -> Result<HttpResponse, ApiError> {
-    let Readiness { database, transport } = call.app.readiness().await;
+    let Readiness { database, transport, troubles } = call.app.readiness().await;
     let word = |up: bool| if up { "up" } else { "down" };
-    let (database_word, transport_word) = (word(database), word(transport));
-    if database && transport {
-        let body = json!({
-            "status": "ready", "database": database_word, "transport": transport_word
-        });
+    let mut body = json!({ "database": word(database), "transport": word(transport) });
+    if database && transport && troubles.is_empty() {
+        body["status"] = json!("ready");
         return views::ok(&body);
     }
-    let message = format!("The database is {database_word}, the transport is {transport_word}");
-    let mut body = json!({
-        "status": "not ready", "database": database_word, "transport": transport_word
-    });
-    body["errors"] = json!([{ "message": message }]);
-    body["code"] = json!("not_ready");
+    body["status"] = json!("not ready");
+    let is_known = call.principal.is_some();
+    let mut reasons: Vec<String> = [("database", database), ("transport", transport)]
+        .into_iter()
+        .filter(|(_, is_up)| !is_up)
+        .map(|(part, _)| format!("The {part} is down"))
+        .collect();
+    reasons.extend(troubles.iter().map(|trouble| {
+        if is_known { format!("{}: {}", trouble.part, trouble.message) } else { trouble.in_short() }
+    }));
+    body["errors"] = json!([{ "message": reasons.join("; ") }]);
+    body["code"] = json!(troubles.first().map_or("not_ready", |trouble| trouble.code.as_str()));
+    if let Some(trouble) = troubles.first().filter(|_| is_known) {
+        body["hint"] = json!(trouble.hint);
+        body["troubles"] = json!(troubles);
+    }
     views::json(StatusCode::SERVICE_UNAVAILABLE, &body)
 }
 

@@ -20,6 +20,11 @@ use crate::error::ApiError;
 /// The database did not do it. The reasons are logged and not answered.
 pub(crate) fn store_failed(what: impl fmt::Display, error: &StoreError) -> ApiError {
     let reason = chain(error);
+    if let Some(storage) = error.storage() {
+        // Said by the database when it began; the answer names it.
+        tracing::debug!(%what, %reason, "the database did not take a request");
+        return ApiError::storage(&storage);
+    }
     if error.is_retryable() {
         tracing::warn!(%what, %reason, "the database did not take a request");
         return ApiError::unavailable(
