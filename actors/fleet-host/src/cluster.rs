@@ -20,6 +20,7 @@ use crate::runner::{Places, Runners, STARTING_AT_ONCE, Wish};
 use crate::scheduling;
 use crate::service::{self, Host, Plan, Unrunnable};
 use crate::states::States;
+use crate::storage::HostStorage;
 
 /// Outputs of removed units that are kept for reading.
 const KEPT_OUTPUTS: usize = 50;
@@ -38,6 +39,7 @@ pub(crate) struct Cluster {
     host: Host,
     machine: Mutex<Machine>,
     closing: AtomicBool,
+    storage: Arc<HostStorage>,
 }
 
 impl Cluster {
@@ -73,6 +75,7 @@ impl Cluster {
             log_limit_bytes: config.log_limit_bytes,
         };
         Ok(Self {
+            storage: Arc::new(HostStorage::new(&data_dir)),
             registry: Mutex::new(registry),
             placed: Mutex::default(),
             runners: Runners::new(places, Arc::clone(&states)),
@@ -109,6 +112,10 @@ impl Cluster {
         self.closing.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn storage(&self) -> &Arc<HostStorage> {
+        &self.storage
+    }
+
     pub(crate) fn runners(&self) -> &Runners {
         &self.runners
     }
@@ -142,7 +149,8 @@ impl Cluster {
         let launch = if is_launch { next } else { before.map_or(0, |before| before.launch) };
         let was_wanted = before.filter(|before| before.desired != UnitDesire::Inactive);
         let since = was_wanted.map_or(next, |before| before.since);
-        registry.put(Definition { name: name.clone(), options, desired, launch, since })?;
+        let definition = Definition { name: name.clone(), options, desired, launch, since };
+        self.storage.note(registry.put(definition))?;
         self.reschedule(&registry, [name]);
         Ok(())
     }
@@ -150,7 +158,7 @@ impl Cluster {
     /// Forgets a unit: it stops, its output stays for a while. `false` if it is not known.
     pub(crate) fn forget(&self, name: &UnitName) -> io::Result<bool> {
         let mut registry = self.registry();
-        if !registry.remove(name)? {
+        if !self.storage.note(registry.remove(name))? {
             return Ok(false);
         }
         self.runners.wish(name, Wish::Gone);
@@ -162,7 +170,8 @@ impl Cluster {
     /// Labels the machine.
     pub(crate) fn label(&self, metadata: BTreeMap<String, String>) -> io::Result<()> {
         let registry = self.registry();
-        write_whole(&self.data_dir, METADATA, &serde_json::to_vec(&metadata)?)?;
+        let text = serde_json::to_vec(&metadata)?;
+        self.storage.note(write_whole(&self.data_dir, METADATA, &text))?;
         self.machine().metadata = metadata;
         self.reschedule(&registry, []);
         Ok(())

@@ -15,6 +15,7 @@ use crate::api::Server;
 use crate::cluster::Cluster;
 use crate::config::{FleetHostConfig, StopUnits};
 use crate::error::FleetHostError;
+use crate::storage::HostStorage;
 
 /// A running one-machine cluster.
 ///
@@ -50,6 +51,12 @@ impl FleetHost {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Whether its directory takes writes.
+    #[must_use]
+    pub fn storage(&self) -> Arc<HostStorage> {
+        Arc::clone(self.cluster.storage())
     }
 
     /// Stops serving; the units are left running or stopped first.

@@ -24,7 +24,9 @@ mod scheduling;
 mod service;
 mod short_path;
 mod states;
+mod storage;
 
 pub use config::{FleetHostConfig, KEEPER_PATIENCE, KeeperProgram, StopUnits};
 pub use error::FleetHostError;
 pub use host::FleetHost;
+pub use storage::{HostStorage, StorageTrouble};

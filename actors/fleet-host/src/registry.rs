@@ -194,14 +194,23 @@ pub(crate) fn entry_of(name: &UnitName) -> String {
     format!("{}~{hash}", &name[..LONGEST - 1 - hash.len()])
 }
 
-/// Writes a file whole or not at all, and flushes it.
+/// Writes a file whole or not at all, and flushes it. What did not get there leaves nothing behind.
 pub(crate) fn write_whole(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     let fresh = directory.join(format!("{name}.new"));
-    let mut file = File::create(&fresh)?;
-    file.write_all(text)?;
-    file.sync_data()?;
-    fs::rename(&fresh, directory.join(name))?;
+    let written = write_and_flush(&fresh, text)
+        .and_then(|()| fs::rename(&fresh, directory.join(name)))
+        .inspect_err(|_| {
+            // On a full disk even half a file is space that somebody needs.
+            let _not_there = fs::remove_file(&fresh);
+        });
+    written?;
     File::open(directory)?.sync_all()
+}
+
+fn write_and_flush(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(text)?;
+    file.sync_data()
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Errors in Fleet's shape: `{"error": {"code": 404, "message": "…"}}`.
 
 use std::fmt;
+use std::io;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
+
+use crate::storage::HostStorage;
 
 /// An answer that is an error.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +23,17 @@ impl ApiError {
     /// The unit is not known.
     pub(crate) fn no_unit() -> Self {
         Self::new(404, "unit does not exist")
+    }
+
+    /// A write that the directory of the host did not take; nothing was changed. 503 if that may pass.
+    pub(crate) fn not_stored(what: &str, why: &io::Error, storage: &HostStorage) -> Self {
+        match storage.explain(why) {
+            Some(trouble) => Self::new(
+                503,
+                format!("{}: {what}: {}; {}", trouble.code, trouble.message, trouble.hint),
+            ),
+            None => Self::failed(what, why),
+        }
     }
 
     /// Something failed on this machine; the words go to the log, too.

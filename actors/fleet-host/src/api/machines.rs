@@ -36,7 +36,9 @@ pub(super) async fn patch(
         apply(change, &own_id, &mut metadata).map_err(refuse)?;
     }
     let stored = cluster.label(metadata);
-    stored.map_err(|why| ApiError::failed("failed to store the metadata", &why))?;
+    stored.map_err(|why| {
+        ApiError::not_stored("failed to store the metadata", &why, cluster.storage())
+    })?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -120,7 +120,7 @@ fn store(
     desired: UnitDesire,
 ) -> Result<(), ApiError> {
     let stored = cluster.define(name, options, desired);
-    stored.map_err(|why| ApiError::failed("failed to store the unit", &why))
+    stored.map_err(|why| ApiError::not_stored("failed to store the unit", &why, cluster.storage()))
 }
 
 /// Refuses now what could not run later. What is only kept, such as a template or a timer, need not run.

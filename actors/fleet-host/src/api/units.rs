@@ -70,7 +70,7 @@ pub(super) async fn delete(
     match cluster.forget(&name) {
         Ok(true) => Ok(HttpResponse::NoContent().finish()),
         Ok(false) => Err(ApiError::no_unit()),
-        Err(why) => Err(ApiError::failed("failed to forget the unit", &why)),
+        Err(why) => Err(ApiError::not_stored("failed to forget the unit", &why, cluster.storage())),
     }
 }
 
@@ -85,7 +85,9 @@ pub(super) async fn restart(
         return Err(ApiError::new(409, "the unit is not launched, so it cannot be restarted"));
     }
     let stored = cluster.define(name, definition.options, UnitDesire::Launched);
-    stored.map_err(|why| ApiError::failed("failed to store the restart", &why))?;
+    stored.map_err(|why| {
+        ApiError::not_stored("failed to store the restart", &why, cluster.storage())
+    })?;
     Ok(HttpResponse::NoContent().finish())
 }
 
