@@ -7,12 +7,14 @@
 //! The only place that names a concrete transport.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use oa_fleet::{Engine, Engines, EtcdToken, FleetClient};
 use oa_fleet_host::{FleetHost, FleetHostConfig, KeeperProgram, StopUnits};
+use oa_manager::{Health, Trouble};
 use oa_runtime::{Actor, ChildSpec, PostOffice, System, Transport};
 use oa_store::{NewCluster, Store, StoreConfig};
 use oa_transport_memory::MemoryTransport;
@@ -32,6 +34,7 @@ pub(crate) struct Assembly {
     pub(crate) address: Option<SocketAddr>,
     store: Option<Store>,
     journals: Vec<WorkerJournal>,
+    health: Health,
     fleet_host: Option<FleetHost>,
     stop_units: StopUnits,
     drain: Duration,
@@ -54,6 +57,7 @@ impl Assembly {
             address: None,
             store: None,
             journals: Vec::new(),
+            health: Health::default(),
             fleet_host: None,
             stop_units: if units.stop_units { StopUnits::Stop } else { StopUnits::Leave },
             drain: config.node.drain,
@@ -109,6 +113,16 @@ impl Assembly {
         })
         .await
         .map_err(|cause| NodeError::part("embedded cluster", cause))?;
+        let storage = host.storage();
+        self.health.watch(move || {
+            let trouble = storage.trouble()?;
+            Some(Trouble {
+                part: "embedded cluster".to_owned(),
+                code: trouble.code.to_owned(),
+                message: trouble.message,
+                hint: trouble.hint,
+            })
+        });
         self.fleet_host = Some(host);
         let client = FleetClient::unix(socket)
             .map_err(|cause| NodeError::part("client of the embedded cluster", cause))?;
@@ -145,7 +159,8 @@ impl Assembly {
             store,
             post_office.clone(),
         )
-        .prometheus(metrics);
+        .prometheus(metrics)
+        .health(self.health.clone());
         let address = manager.address();
         self.spawn("manager", oa_manager::child_spec(manager)).await?;
         self.address = *address.borrow();
@@ -214,6 +229,11 @@ impl Assembly {
     ) -> Result<WorkerJournal, NodeError> {
         let opened = WorkerJournal::open(data.path().join(file), config.node.name.as_str()).await;
         let journal = opened.map_err(|cause| NodeError::part("journal of a worker", cause))?;
+        let (trouble, part) = (journal.database().trouble(), format!("journal {file}"));
+        self.health.watch(move || {
+            let error = trouble.borrow().clone()?;
+            Some(Trouble::of_storage(part.as_str(), &error))
+        });
         self.journals.push(journal.clone());
         Ok(journal)
     }
@@ -225,6 +245,24 @@ impl Assembly {
     ) -> Result<(), NodeError> {
         let started = self.system.spawn_ready(spec, READY_WITHIN).await;
         started.map(drop).map_err(|cause| NodeError::part(part, cause))
+    }
+
+    /// Resolves with the file of the first database whose disk failed to flush a commit.
+    pub(crate) async fn storage_lost(&self) -> PathBuf {
+        let stores = self.store.iter().map(Store::database);
+        let journals = self.journals.iter().map(WorkerJournal::database);
+        let lost = stores.chain(journals).map(|database| {
+            Box::pin(async move {
+                database.lost().await;
+                database.path().to_path_buf()
+            })
+        });
+        let lost: Vec<_> = lost.collect();
+        // A node of watchers alone has no database.
+        if lost.is_empty() {
+            return std::future::pending().await;
+        }
+        futures_util::future::select_all(lost).await.0
     }
 
     /// Ends everything in the reverse of the order in which it was started.

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use crate::access;
+
 /// Why the node did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,7 +19,7 @@ pub(crate) enum NodeError {
     BadConfig { path: PathBuf, why: String, suggestion: Option<String> },
     #[error("the setting `{key}` is wrong: {why}")]
     BadSetting { key: &'static str, why: String },
-    #[error("failed to prepare the data directory {}", path.display())]
+    #[error("failed to prepare the data directory {} ({})", path.display(), access::situation(path))]
     DataDir {
         path: PathBuf,
         #[source]
@@ -38,6 +40,8 @@ pub(crate) enum NodeError {
         #[source]
         cause: Box<dyn Error + Send + Sync>,
     },
+    #[error("the disk failed to flush a commit of {}, so nobody knows what it holds", path.display())]
+    StorageLost { path: PathBuf },
     #[error("the supervisors gave up: {why}")]
     GaveUp { why: String },
 }
@@ -58,10 +62,11 @@ impl NodeError {
             Self::BadConfig { .. } | Self::BadSetting { .. } => {
                 Some("oa-node --print-config shows every setting with its explanation".into())
             }
-            Self::DataDir { path, .. } => Some(format!(
-                "make {} writable for this user, or name another with --data-dir",
-                path.display()
-            )),
+            Self::DataDir { path, cause } => Some(access::hint(path, cause)),
+            Self::Part { cause, .. } => oa_durable::hint_of(&**cause),
+            Self::StorageLost { .. } => Some(
+                "look for errors of the disk in the kernel's log (dmesg); the next start reads what is there and goes on".into(),
+            ),
             Self::DataDirInUse { holder, .. } => Some(match holder {
                 Some(pid) => {
                     format!("stop it (kill {pid}), or name another directory with --data-dir")
@@ -73,11 +78,13 @@ impl NodeError {
         }
     }
 
-    /// 78 for what the operator must change (sysexits' EX_CONFIG), 70 when the supervisors gave up, else 1.
+    /// 78 for what the operator must change (sysexits' EX_CONFIG), 70 when the supervisors gave up, 74 (EX_IOERR) when
+    /// a flush failed, else 1.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::ReadConfig { .. } | Self::BadConfig { .. } | Self::BadSetting { .. } => 78,
             Self::GaveUp { .. } => 70,
+            Self::StorageLost { .. } => 74,
             _ => 1,
         }
     }

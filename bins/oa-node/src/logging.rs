@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use crate::error::NodeError;
+use crate::log_writer::{self, LastLines};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
@@ -20,19 +21,24 @@ pub(crate) enum LogFormat {
 }
 
 /// Starts logging at the levels that `OA_LOG` names (default `info`).
-pub(crate) fn start(format: LogFormat) -> Result<(), NodeError> {
+///
+/// The last lines are waited for when what it returns is dropped.
+pub(crate) fn start(format: LogFormat) -> Result<LastLines, NodeError> {
     let levels = std::env::var("OA_LOG").unwrap_or_else(|_| "info".into());
     // A statement a line would drown the node's own words.
     let filter = EnvFilter::try_new(format!(
         "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,actix_server=warn,{levels}"
     ))
     .map_err(|cause| NodeError::Logging { why: format!("OA_LOG=`{levels}`: {cause}") })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let (writer, last_lines) = log_writer::start(std::io::stderr())
+        .map_err(|cause| NodeError::Logging { why: cause.to_string() })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let started = match format {
         LogFormat::Text => builder.with_ansi(colour_wanted()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    started.map_err(|cause| NodeError::Logging { why: cause.to_string() })
+    started.map_err(|cause| NodeError::Logging { why: cause.to_string() })?;
+    Ok(last_lines)
 }
 
 fn colour_wanted() -> bool {

@@ -5,11 +5,13 @@
 //! otherwise      ─► parse, load, build, run until a signal, drain
 //! ```
 
+mod access;
 mod args;
 mod assembly;
 mod config;
 mod data_dir;
 mod error;
+mod log_writer;
 mod logging;
 mod node;
 
@@ -55,12 +57,15 @@ fn run(args: &Args) -> Result<ExitCode, NodeError> {
         config.check_surroundings()?;
         return Ok(say(&format!("configuration is fine: {}\n", config.summary())));
     }
-    logging::start(config.node.log_format)?;
+    let _last_lines = logging::start(config.node.log_format)?;
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|cause| NodeError::Threads { cause })?;
-    runtime.block_on(node::run(config))
+    let ended = runtime.block_on(node::run(config));
+    // What has not ended by now is not waited for; after a failed flush it must not be.
+    runtime.shutdown_background();
+    ended
 }

@@ -33,6 +33,12 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode, NodeError> {
     tracing::info!(node = %config.node.name, data = %data.path().display(), "ready");
     let system = assembly.system.clone();
     let ended = tokio::select! {
+        path = assembly.storage_lost() => {
+            // Nothing is closed in order: that would write what may not be there.
+            std::mem::forget(assembly);
+            data.retract();
+            return Err(NodeError::StorageLost { path });
+        }
         _ = terminate.recv() => Ok(ExitCode::SUCCESS),
         _ = interrupt.recv() => Ok(ExitCode::SUCCESS),
         why = system.terminated() => Err(NodeError::GaveUp { why: format!("{why:#}") }),

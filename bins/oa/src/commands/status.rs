@@ -1,6 +1,6 @@
 //! `oa status`: the node, its clusters, what runs there, and what is under way.
 
-use oa_api::{Cluster, Machine, UnitState, Workflow, WorkflowFilter, WorkflowState};
+use oa_api::{ClientError, Cluster, Machine, UnitState, Workflow, WorkflowFilter, WorkflowState};
 use serde::Serialize;
 
 use super::{Session, failed_to, workflow};
@@ -13,6 +13,10 @@ use crate::problem::Problem;
 struct Status {
     url: String,
     ready: bool,
+    /// Why it is not ready.
+    why_not_ready: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
     clusters: Vec<ClusterStatus>,
     /// Those that have not ended.
     workflows: Vec<Workflow>,
@@ -39,7 +43,11 @@ pub(super) async fn run(session: &Session) -> Result<Exit, Problem> {
 
 async fn ask(session: &Session) -> Result<Status, Problem> {
     let client = &session.client;
-    let ready = client.ready().await.is_ok();
+    let not_ready = client.ready().await.err();
+    let why_not_ready = not_ready.as_ref().map(|error| match error {
+        ClientError::Refused { message, .. } => message.clone(),
+        other => other.to_string(),
+    });
     let known = client.clusters().await.map_err(failed_to("clusters cannot be listed"))?;
     let mut clusters = Vec::new();
     for cluster in known {
@@ -53,7 +61,14 @@ async fn ask(session: &Session) -> Result<Status, Problem> {
             && workflow.state != WorkflowState::Created
     });
     workflows.sort_by(|a, b| b.id.cmp(&a.id));
-    Ok(Status { url: client.url().to_string(), ready, clusters, workflows })
+    Ok(Status {
+        url: client.url().to_string(),
+        ready: not_ready.is_none(),
+        why_not_ready,
+        hint: not_ready.and_then(|error| error.hint()),
+        clusters,
+        workflows,
+    })
 }
 
 /// A cluster that does not answer is shown as such; the others still are.
@@ -74,7 +89,13 @@ async fn ask_cluster(session: &Session, cluster: Cluster) -> ClusterStatus {
 fn text(status: &Status) -> String {
     let mut node = Table::pairs();
     node.row(["node", &status.url]);
-    node.row(["ready", if status.ready { "yes" } else { "no" }]);
+    match &status.why_not_ready {
+        None => node.row(["ready", "yes"]),
+        Some(why) => node.row(["ready", &format!("no: {why}")]),
+    }
+    if let Some(hint) = &status.hint {
+        node.row(["try", hint]);
+    }
     let mut parts = vec![node.render(), clusters_table(&status.clusters).render()];
     let units = units_table(&status.clusters);
     parts.push(units.map_or_else(|| "no units\n".to_owned(), |table| table.render()));
@@ -138,6 +159,8 @@ mod tests {
         let status = Status {
             url: "http://n/".into(),
             ready: true,
+            why_not_ready: None,
+            hint: None,
             clusters: vec![
                 ClusterStatus {
                     cluster: cluster("east"),
