@@ -11,3 +11,4 @@ mod keeper;
 mod lifecycle;
 mod ssh;
 mod stage;
+mod trouble;
