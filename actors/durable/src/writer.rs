@@ -109,6 +109,7 @@ async fn live(
     }
     let shared = Arc::clone(&writer.shared);
     let closed = shared::as_writer_of(shared, writer.run(queue)).await;
+    oa_crash_points::crash_point!(WriterClosing);
     // The writer's connection is the last to go: SQLite then folds the log into the file.
     let _ = tokio::time::timeout(READERS_LIMIT, readers.close()).await;
     writer.disconnect().await;
@@ -200,11 +201,13 @@ impl Writer {
             shared::take_outbox_rows();
             return;
         }
+        oa_crash_points::crash_point!(WriterBeforeCommit);
         if let Err(cause) = tx.commit().await {
             let fault = Fault::from_commit(cause);
             self.give_up(&fault).await;
             return settle_all(kept, &fault);
         }
+        oa_crash_points::crash_point!(WriterAfterCommit);
         let jobs: usize = kept.iter().map(|unit| unit.jobs()).sum();
         self.shared.counts.committed(jobs as u64);
         metrics::histogram!("oa_database_batch_size", "database" => self.shared.label.clone())

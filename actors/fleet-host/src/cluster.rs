@@ -153,6 +153,7 @@ impl Cluster {
         if !registry.remove(name)? {
             return Ok(false);
         }
+        oa_crash_points::crash_point!(HostForgotten);
         self.runners.wish(name, Wish::Gone);
         self.reschedule(&registry, []);
         self.prune_outputs(&registry);

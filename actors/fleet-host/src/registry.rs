@@ -200,7 +200,9 @@ pub(crate) fn write_whole(directory: &Path, name: &str, text: &[u8]) -> io::Resu
     let mut file = File::create(&fresh)?;
     file.write_all(text)?;
     file.sync_data()?;
+    oa_crash_points::crash_point!(HostFileWritten);
     fs::rename(&fresh, directory.join(name))?;
+    oa_crash_points::crash_point!(HostFileRenamed);
     File::open(directory)?.sync_all()
 }
 

@@ -43,5 +43,6 @@ impl WorkerJournal {
         if let Err(error) = self.report_progress(step, message, waiting_for).await {
             tracing::warn!(%error, workflow_id = %step.workflow_id, "failed to write down the progress of a step");
         }
+        oa_crash_points::crash_point!(WorkerProgressNoted);
     }
 }

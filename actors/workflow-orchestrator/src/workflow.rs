@@ -126,8 +126,10 @@ impl Message for TimerDue {
 /// What a timer means is decided by the journal; one that moved meanwhile is ignored there.
 impl Handler<TimerDue> for WorkflowActor {
     async fn handle(&mut self, due: TimerDue, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        oa_crash_points::crash_point!(OrchestratorTimerDue);
         let applied =
             self.args.store.journal().apply(self.args.id, Event::TimerFired(due.kind)).await?;
+        oa_crash_points::crash_point!(OrchestratorTimerApplied);
         if let Applied::Ignored(_) = applied {
             // If the wall clock was set back, the timer is not due yet and must be armed anew.
             ctx.notify_after(LOOK_AGAIN_AFTER, Refresh);

@@ -231,6 +231,7 @@ impl<P: Publisher> Relay<P> {
     fn marked(&mut self, outcomes: Vec<Outcome>, written: Written<()>) -> Result<(), Closed> {
         match written {
             Ok(()) => {
+                oa_crash_points::crash_point!(RelayMarked);
                 for outcome in outcomes {
                     if let Some(id) = outcome.id() {
                         self.held.remove(id);
@@ -301,7 +302,9 @@ async fn hand_over<P: Publisher>(
     envelope: Envelope,
     limit: Duration,
 ) -> Landed {
+    oa_crash_points::crash_point!(RelayBeforePublish);
     let result = timeout(limit, publisher.publish(envelope)).await;
+    oa_crash_points::crash_point!(RelayAfterPublish);
     (row, result.unwrap_or(Err(PublishError::Timeout { after: limit })))
 }
 

@@ -115,6 +115,7 @@ impl Task {
         self.has_looked = true;
         match &self.link {
             Some(link) => {
+                oa_crash_points::crash_point!(HostAdopted);
                 let process = link.last.status.process.as_ref().map(|process| process.pid);
                 tracing::info!(unit = %self.unit, ?process, "adopted");
                 self.heard();
@@ -156,6 +157,7 @@ impl Task {
                 self.ended = None;
                 self.states.remove(&self.unit);
                 remove(&self.places, &self.unit)?;
+                oa_crash_points::crash_point!(HostDirectoryRemoved);
                 self.is_idle.store(true, Ordering::Release);
             }
             Wish::Run { .. } | Wish::Undefined { .. } => {}
@@ -260,6 +262,7 @@ impl Task {
     async fn stop_keeper(&mut self) -> io::Result<()> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
         link.ask_to_stop().await;
+        oa_crash_points::crash_point!(HostStopAsked);
         loop {
             match link.next().await {
                 News::Said => {
@@ -290,7 +293,9 @@ impl Task {
         }
         link.part().await;
         self.states.keeper_is_gone(&self.unit);
-        clear_up(&self.places, &self.places.run_of(&self.unit)).await
+        let cleared = clear_up(&self.places, &self.places.run_of(&self.unit)).await;
+        oa_crash_points::crash_point!(HostBuried);
+        cleared
     }
 
     /// Kills a keeper that is stuck, and all of its unit.
