@@ -34,7 +34,7 @@ use crate::error::WriteError;
 use crate::outbox::{Outbox, OutboxRow};
 use crate::sql;
 
-/// Takes envelopes and resolves once the other side has them; a [`PostOffice`] in production.
+/// Takes envelopes and resolves once the other side has them for good; a [`PostOffice`] in production.
 pub trait Publisher: Send + Sync + 'static {
     /// Publishes one envelope.
     fn publish(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), PublishError>>;
@@ -42,7 +42,7 @@ pub trait Publisher: Send + Sync + 'static {
 
 impl Publisher for PostOffice {
     fn publish(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), PublishError>> {
-        Self::publish(self, envelope).boxed()
+        self.publish_for_good(envelope).boxed()
     }
 }
 
