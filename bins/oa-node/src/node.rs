@@ -14,7 +14,7 @@ use crate::error::NodeError;
 
 /// Runs until SIGTERM or SIGINT, or until the supervisors give up.
 pub(crate) async fn run(config: Config) -> Result<ExitCode, NodeError> {
-    let data = DataDir::open(&config.node.data_dir)?;
+    let data = DataDir::open(&config.node.data_dir).await?;
     oa_crash_points::crash_point!(NodeHoldsDirectory);
     let metrics = PrometheusBuilder::new()
         .install_recorder()
