@@ -61,7 +61,9 @@ impl Registry {
             if name.ends_with(FRESH) {
                 // Of a host that died before the file had its name: whoever asked for it was told nothing.
                 fs::remove_file(directory.join(&*name)).map_err(unusable)?;
-            } else if let Some(entry) = name.strip_suffix(DAMAGED).and_then(|n| n.strip_suffix(ENDING)) {
+            } else if let Some(entry) =
+                name.strip_suffix(DAMAGED).and_then(|n| n.strip_suffix(ENDING))
+            {
                 registry
                     .damaged
                     .entry(entry.to_owned())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oa_crash_points::CrashPoint;
 use oa_test_services::node::{NodeHome, TestNode};
@@ -49,6 +49,8 @@ pub(crate) struct Life {
     /// What happened so far, for the message of a failure.
     story: String,
     crashes: usize,
+    /// How long it took until what was asked for had ended.
+    took: Duration,
     /// A node that outlived the crash of one of its keepers.
     node: Option<TestNode>,
 }
@@ -65,11 +67,11 @@ impl Life {
         }
         let earlier = keepers(&home);
         let story = format!("{scenario:?}");
-        Self { scenario, home, hello, earlier, story, crashes: 0, node: None }
+        Self { scenario, home, hello, earlier, story, crashes: 0, took: Duration::ZERO, node: None }
     }
 
-    /// Lives without a crash; how often each point was passed.
-    pub(crate) async fn undisturbed(mut self) -> Passes {
+    /// Lives without a crash; how often each point was passed, and how long what was asked for took.
+    pub(crate) async fn undisturbed(mut self) -> (Passes, Duration) {
         let trace = self.trace();
         let variables = [("OA_CRASH_TRACE", trace.display().to_string())];
         let node = self.home.start_with(STOP_UNITS, &variables).await;
@@ -85,7 +87,7 @@ impl Life {
             let point = CrashPoint::ALL.iter().find(|point| point.name() == line);
             *passes.entry(*point.expect("a line of the trace is a point")).or_default() += 1;
         }
-        passes
+        (passes, self.took)
     }
 
     /// Starts a node and has it die; whether it did, and while there was something to lose.
@@ -185,10 +187,12 @@ impl Life {
             }
         };
         let client = client_of(&node);
+        let began = Instant::now();
         let insist = self.scenario.insist(&self.home, &self.hello, &client);
         let done = tokio::time::timeout(PATIENCE, insist).await;
         let done = done.unwrap_or_else(|_| panic!("no end; {}", self.context()));
         let done = done.unwrap_or_else(|why| panic!("{why}; {}", self.context()));
+        self.took = began.elapsed();
         oracle::judge_running(self, &client, &done).await;
         node
     }
