@@ -6,7 +6,9 @@ use oa_api::WorkflowState;
 use oa_test_services::eventually::eventually;
 use oa_test_services::node::NodeHome;
 
-use crate::stage::{Hello, answer, client_of, deployed, finished, keepers, start};
+use crate::stage::{
+    BROKEN, Hello, NEVER_HEALTHY, answer, client_of, deployed, finished, keepers, start,
+};
 
 #[tokio::test]
 async fn a_revision_becomes_two_units_that_answer() {
@@ -74,15 +76,7 @@ async fn a_revision_that_never_gets_healthy_leaves_the_earlier_one_running() {
     let good = deployed(&home, &client, &hello.workflow()).await;
     let address = good.deployed_units()[0].address.clone().expect("an address");
     let before = answer(&address).await;
-    let broken = "[Service]\nExecStart=/bin/false\nEnvironment=PORT=<%= dst_port %>\n";
-    hello.deployment.git(&[
-        "pull",
-        "-q",
-        "--rebase",
-        &hello.deployment.path().display().to_string(),
-        "main",
-    ]);
-    hello.deployment.commit(&[("hello@.service.eex", broken)], "broken");
+    hello.change(&[("hello@.service.eex", BROKEN)], "broken");
 
     let id = start(&client, &hello.workflow()).await;
     let failed = finished(&home, &client, &id).await;
@@ -109,10 +103,6 @@ async fn output_of_a_unit_can_be_read() {
     assert!(!page.text.is_empty());
     node.stop().await;
 }
-
-/// A unit that runs and is never healthy: nothing listens on its port.
-const NEVER_HEALTHY: &str =
-    "[Service]\nExecStart=/bin/sleep 86400\nEnvironment=PORT=<%= dst_port %>\n";
 
 #[tokio::test]
 async fn a_running_workflow_is_an_actor_with_its_step_in_flight_below() {

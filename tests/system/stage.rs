@@ -1,11 +1,19 @@
 //! What the stories play on: the sample application in repositories of its own, and a node.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use oa_api::{Client, Endpoint, ExecuteWorkflow, NewWorkflow, Workflow};
 use oa_test_services::git::TestRepository;
 use oa_test_services::node::{NodeHome, TestNode, binaries};
 use secrecy::SecretString;
+
+/// A unit that runs and is never healthy: nothing listens on its port.
+pub(crate) const NEVER_HEALTHY: &str =
+    "[Service]\nExecStart=/bin/sleep 86400\nEnvironment=PORT=<%= dst_port %>\n";
+/// A unit that ends at once and badly.
+pub(crate) const BROKEN: &str =
+    "[Service]\nExecStart=/bin/false\nEnvironment=PORT=<%= dst_port %>\n";
 
 /// How long a workflow may take on a machine that is busy with other tests.
 const DONE_WITHIN: Duration = Duration::from_secs(60);
@@ -20,7 +28,8 @@ const FLEET: &str =
 
 /// The two repositories of the sample application.
 pub(crate) struct Hello {
-    pub(crate) source: TestRepository,
+    /// Shared by the copies: a deployment only reads it.
+    pub(crate) source: Arc<TestRepository>,
     pub(crate) deployment: TestRepository,
 }
 
@@ -41,7 +50,19 @@ impl Hello {
             ("fleet.json", FLEET),
             ("hello@.service.eex", &unit),
         ]);
-        Self { source, deployment }
+        Self { source: Arc::new(source), deployment }
+    }
+
+    /// The same content in a deployment repository of its own.
+    pub(crate) fn copy(&self) -> Self {
+        Self { source: Arc::clone(&self.source), deployment: self.deployment.copy() }
+    }
+
+    /// Commits `files` to the deployment repository, on top of what a deployment pushed there.
+    pub(crate) fn change(&self, files: &[(&str, &str)], message: &str) {
+        let remote = self.deployment.path().display().to_string();
+        self.deployment.git(&["pull", "-q", "--rebase", &remote, "main"]);
+        self.deployment.commit(files, message);
     }
 
     /// A workflow that deploys it.

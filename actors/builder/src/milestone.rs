@@ -75,6 +75,7 @@ impl ConfigMilestone {
         let git = self.git().await?;
         let wanted = Wanted::parse(command, git)?;
         let attempt = self.attempt_directory()?;
+        oa_crash_points::crash_point!(BuilderDirectoryMade);
         let run =
             Run { git, directory: attempt.path(), budget: Budget::of(command.timeout), command };
         run.config(wanted, &progress).await
@@ -148,6 +149,7 @@ impl Run<'_> {
         };
         let (mut fetched, early) =
             tokio::try_join!(mirror.fetch(deployment_ref, self.budget), fetch_early)?;
+        oa_crash_points::crash_point!(BuilderFetched);
         let mut files = self.read(&mut fetched).await?;
         let source = match early {
             Some(source) => source,
@@ -159,6 +161,7 @@ impl Run<'_> {
         for _ in 0..PUSHES {
             let changed = files.render(&values)?;
             let output = self.output(&files, &source, &fetched.commit)?;
+            oa_crash_points::crash_point!(BuilderRendered);
             match self.publish(&mirror, &fetched, &source, &changed, progress).await? {
                 Published::Unchanged => return Ok(output),
                 Published::As(commit) => {
@@ -276,7 +279,10 @@ impl Run<'_> {
             progress(format!("rendered {names}; not committed, since the revision is no branch"));
             return Ok(Published::Unchanged);
         };
-        match mirror.push(&commit, &branch, self.budget).await? {
+        oa_crash_points::crash_point!(BuilderCommitted);
+        let pushed = mirror.push(&commit, &branch, self.budget).await?;
+        oa_crash_points::crash_point!(BuilderPushed);
+        match pushed {
             Pushed::Done => {
                 progress(format!(
                     "rendered {names}; pushed to branch {branch} as {}",

@@ -76,7 +76,9 @@ pub(crate) async fn deploy(
                 format!("{}; restoring the earlier definitions", why.headline()),
                 "the earlier definitions",
             );
+            oa_crash_points::crash_point!(DeployerBeforeRestore);
             let restored = afterwards.restore(&plan).await;
+            oa_crash_points::crash_point!(DeployerRestored);
             desk.release_ports(&restored.removed).await;
             Err(why.into_failure(&restored.lines))
         }
@@ -95,6 +97,7 @@ async fn prepare(
     let config = &command.fleet_config;
     let drawn = blueprints(&command.units, config, machines.len())?;
     let wanted = fill(&drawn, command.generation, desk, cluster.voice()).await?;
+    oa_crash_points::crash_point!(DeployerPortsKnown);
     let rollout = Rollout {
         cluster,
         machines,
@@ -111,10 +114,12 @@ async fn prepare(
         &found,
         &snapshot,
     )?;
+    oa_crash_points::crash_point!(DeployerPlanned);
     let noted = plan.snapshot();
     if noted != snapshot {
         desk.note(&noted).await?;
     }
+    oa_crash_points::crash_point!(DeployerNoted);
     Ok((rollout, plan))
 }
 

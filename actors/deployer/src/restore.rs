@@ -105,6 +105,7 @@ impl Rollout {
         self.cluster
             .put(name, &unit.options, unit.desired_state.unwrap_or(UnitDesire::Launched))
             .await?;
+        oa_crash_points::crash_point!(DeployerPutBack);
         let restored = "restored to its earlier definition".to_owned();
         if !instance.may_have_served() {
             return Ok(restored);
@@ -137,8 +138,10 @@ impl Rollout {
 
     /// Removes an instance and waits until nothing of it runs, so that its port is free again.
     pub(crate) async fn remove(&self, name: &UnitName) -> Result<(), DeployError> {
+        oa_crash_points::crash_point!(DeployerBeforeRemove);
         self.cluster.remove(name).await?;
         if until(&self.cluster, |states| !health::runs(states, name.as_str())).await? {
+            oa_crash_points::crash_point!(DeployerAfterRemove);
             return Ok(());
         }
         Err(DeployError::Lingering { unit: name.to_string(), waited: WITHIN })

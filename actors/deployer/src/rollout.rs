@@ -91,8 +91,10 @@ impl Rollout {
             up.extend(self.bring_up(wave, &mut slack).await?);
         }
         for instance in plan.serving() {
+            oa_crash_points::crash_point!(DeployerBetweenUnits);
             up.extend(self.bring_up(&[instance], &mut slack).await?);
         }
+        oa_crash_points::crash_point!(DeployerBeforeVerify);
         self.verify(plan, &up).await?;
         Ok(up)
     }
@@ -130,6 +132,7 @@ impl Rollout {
         self.cluster.voice().go_on()?;
         try_join_all(wave.iter().map(|instance| self.write(instance))).await?;
         let outcomes = self.watch().until_up(wave, *slack).await?;
+        oa_crash_points::crash_point!(DeployerHealthy);
         let mut up = Vec::new();
         for (instance, outcome) in wave.iter().zip(outcomes) {
             match outcome {
@@ -150,7 +153,9 @@ impl Rollout {
         refuse_newer(name, self.cluster.unit(name).await?.as_ref(), self.generation)?;
         // Writing again what is there changes nothing but the desired state, so an interrupted rollout starts no
         // instance twice.
+        oa_crash_points::crash_point!(DeployerBeforePut);
         self.cluster.put(name, options, UnitDesire::Launched).await?;
+        oa_crash_points::crash_point!(DeployerAfterPut);
         let done = match instance.change {
             Change::Create => "created",
             Change::Repair => "replaced, it was down",

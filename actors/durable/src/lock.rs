@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use crate::error::OpenError;
 
+/// How long an opener waits for another process. A program that its holder was just starting when it was killed
+/// holds the lock until it runs.
+const OTHER_PROCESS_WAIT: Duration = Duration::from_millis(500);
 /// How long an opener waits for a holder in its own process, which may be about to close.
 const OWN_PROCESS_WAIT: Duration = Duration::from_secs(2);
 
@@ -23,11 +26,11 @@ pub(crate) struct FileLock {
 impl FileLock {
     /// Takes the lock that belongs to the database at `path`.
     ///
-    /// A database that this same process has just dropped may still be closing its connections; only that is
-    /// waited for.
+    /// A database that this same process has just dropped may still be closing its connections, and what a killed
+    /// process left may be on its way out; only that is waited for.
     pub(crate) async fn take(path: &Path) -> Result<Self, OpenError> {
         let beside = lock_path(path);
-        let limit = Instant::now() + OWN_PROCESS_WAIT;
+        let began = Instant::now();
         loop {
             match Self::try_take(&beside) {
                 Ok(lock) => return Ok(lock),
@@ -36,7 +39,9 @@ impl FileLock {
                 }
                 Err(TryLockError::WouldBlock) => {
                     let pid = holder(&beside);
-                    if pid != Some(std::process::id()) || Instant::now() >= limit {
+                    let is_own = pid == Some(std::process::id());
+                    let limit = if is_own { OWN_PROCESS_WAIT } else { OTHER_PROCESS_WAIT };
+                    if began.elapsed() >= limit {
                         return Err(OpenError::InUse { path: path.to_owned(), pid });
                     }
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -77,4 +82,27 @@ fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_is_waited_for() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("a.db");
+        // No process has this number, as after the end of the one that wrote it.
+        std::fs::write(lock_path(&path), "4194305\n").expect("a lock file");
+        let left = File::open(lock_path(&path)).expect("the lock file");
+        left.try_lock().expect("it is free");
+        let release = async {
+            tokio::task::yield_now().await;
+            drop(left);
+        };
+
+        let (taken, ()) = tokio::join!(FileLock::take(&path), release);
+
+        taken.expect("the lock");
+    }
 }

@@ -34,6 +34,7 @@ impl Database {
             if !applied.contains(&name) {
                 let failed = |cause| MigrateError::Failed { name: name.clone(), cause };
                 self.apply::<M>(migration).await.map_err(failed)?;
+                oa_crash_points::crash_point!(DatabaseMigrated);
                 tracing::info!(database = %self.path().display(), migration = name, "migrated");
             }
         }

@@ -121,6 +121,7 @@ async fn live(
     }
     let shared = Arc::clone(&writer.shared);
     let closed = shared::as_writer_of(shared, writer.run(queue)).await;
+    oa_crash_points::crash_point!(WriterClosing);
     // The writer's connection is the last to go: SQLite then folds the log into the file.
     let _ = tokio::time::timeout(READERS_LIMIT, readers.close()).await;
     if writer.lost.is_none() {
@@ -263,10 +264,12 @@ impl Writer {
                 Err(cause) => Err(self.give_up(Fault::from_database(cause)).await),
             };
         }
+        oa_crash_points::crash_point!(WriterBeforeCommit);
         if let Err(cause) = tx.commit().await {
             let fault = self.give_up(Fault::from_commit(cause)).await;
             return Err(settle_all(kept, &fault));
         }
+        oa_crash_points::crash_point!(WriterAfterCommit);
         let jobs: usize = kept.iter().map(|unit| unit.jobs()).sum();
         self.shared.counts.committed(jobs as u64);
         metrics::histogram!("oa_database_batch_size", "database" => self.shared.label.clone())

@@ -161,6 +161,7 @@ impl Cluster {
         if !self.storage.note(registry.remove(name))? {
             return Ok(false);
         }
+        oa_crash_points::crash_point!(HostForgotten);
         self.runners.wish(name, Wish::Gone);
         self.reschedule(&registry, []);
         self.prune_outputs(&registry);

@@ -58,7 +58,12 @@ impl Registry {
         for entry in fs::read_dir(directory).map_err(unusable)? {
             let name = entry.map_err(unusable)?.file_name();
             let name = name.to_string_lossy();
-            if let Some(entry) = name.strip_suffix(DAMAGED).and_then(|n| n.strip_suffix(ENDING)) {
+            if name.ends_with(FRESH) {
+                // Of a host that died before the file had its name: whoever asked for it was told nothing.
+                fs::remove_file(directory.join(&*name)).map_err(unusable)?;
+            } else if let Some(entry) =
+                name.strip_suffix(DAMAGED).and_then(|n| n.strip_suffix(ENDING))
+            {
                 registry
                     .damaged
                     .entry(entry.to_owned())
@@ -147,6 +152,8 @@ impl Registry {
 /// How the name of a definition ends, and what is added when it is set aside.
 const ENDING: &str = ".json";
 const DAMAGED: &str = ".damaged";
+/// What is added to a name until the file is whole.
+const FRESH: &str = ".new";
 
 fn read_definition(entry: &str, path: &Path) -> Result<Definition, String> {
     let text = fs::read(path).map_err(|why| why.to_string())?;
@@ -196,14 +203,18 @@ pub(crate) fn entry_of(name: &UnitName) -> String {
 
 /// Writes a file whole or not at all, and flushes it. What did not get there leaves nothing behind.
 pub(crate) fn write_whole(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
-    let fresh = directory.join(format!("{name}.new"));
+    let fresh = directory.join(format!("{name}{FRESH}"));
     let written = write_and_flush(&fresh, text)
-        .and_then(|()| fs::rename(&fresh, directory.join(name)))
+        .and_then(|()| {
+            oa_crash_points::crash_point!(HostFileWritten);
+            fs::rename(&fresh, directory.join(name))
+        })
         .inspect_err(|_| {
             // On a full disk even half a file is space that somebody needs.
             let _not_there = fs::remove_file(&fresh);
         });
     written?;
+    oa_crash_points::crash_point!(HostFileRenamed);
     File::open(directory)?.sync_all()
 }
 
@@ -244,6 +255,18 @@ mod tests {
         let again = Registry::open(directory.path()).expect("a registry");
 
         assert_eq!(again.get(&definition().name), Some(&definition()));
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_is_cleared_away() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let left = directory.path().join("app@0.service.json.new");
+        fs::write(&left, "{\"name\":\"app@0").expect("a file");
+
+        let registry = Registry::open(directory.path()).expect("a registry");
+
+        assert_eq!(registry.iter().count(), 0);
+        assert!(!left.exists());
     }
 
     #[test]

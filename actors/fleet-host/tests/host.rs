@@ -132,6 +132,65 @@ async fn a_job_that_is_done_is_not_done_again_by_the_next_host() {
 }
 
 #[tokio::test]
+async fn a_unit_that_a_host_was_stopping_when_it_died_is_started_by_the_next_host() {
+    let stage = Stage::new();
+    let host = stage.start().await;
+    let lines = [("ExecStart", "/bin/sleep 820020"), ("ExecStop", "/bin/sleep 0.5")];
+    launch(&stage.client(), "app.service", &lines).await;
+    let before = processes("820020");
+    let status = stage.run_of("app.service").join("status.json");
+    let is_stopping =
+        async || std::fs::read_to_string(&status).expect("it is").contains("Stopping");
+    tokio::select! {
+        () = host.stop(StopUnits::Stop) => panic!("it is not stopped within half a second"),
+        () = until("the unit stops", is_stopping) => {}
+    }
+
+    let host = stage.start().await;
+
+    until("another process", async || {
+        let now = processes("820020");
+        now.len() == 1 && now != before
+    })
+    .await;
+    reaches(&stage.client(), "app.service", "active", "running").await;
+    stage.end(host).await;
+}
+
+#[tokio::test]
+async fn what_a_keeper_left_that_died_before_it_was_reached_keeps_no_new_one_away() {
+    let stage = Stage::new();
+    let host = stage.start().await;
+    let directory = stage.run_of("app.service");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let lock = std::fs::File::create(directory.join("lock")).expect("a lock file");
+    lock.lock().expect("it is free");
+    // As its program does, it holds the lock open; the keeper itself is gone.
+    let mut left = Command::new("/bin/sleep").arg("820021").stdin(lock).spawn().expect("it runs");
+
+    launch(&stage.client(), "app.service", &[("ExecStart", "/bin/sleep 820022")]).await;
+
+    assert!(!left.wait().await.expect("its end").success(), "it was killed");
+    stage.end(host).await;
+}
+
+#[tokio::test]
+async fn a_unit_has_failed_only_after_several_keepers_did_not_start() {
+    let stage = Stage::new();
+    let mut config = stage.config();
+    config.keeper.program = "/bin/false".into();
+    let host = FleetHost::start(config).await.expect("the host starts");
+    let client = stage.client();
+    let options = service(&[("ExecStart", "/bin/true")]);
+
+    client.put(&name("app.service"), &options, UnitDesire::Launched).await.expect("it is made");
+
+    reaches(&client, "app.service", "activating", "auto-restart").await;
+    reaches(&client, "app.service", "failed", "failed").await;
+    stage.end(host).await;
+}
+
+#[tokio::test]
 async fn a_second_keeper_of_a_unit_ends_at_once() {
     let stage = Stage::new();
     let host = stage.start().await;

@@ -53,7 +53,10 @@ impl Worker {
             .get(token)
             .ok_or_else(|| refusal::unknown_cluster(token, &self.engines))?;
         let _place = self.slots.ask(token).ok_or_else(|| refusal::busy(token))?;
-        match tokio::time::timeout(within, question(engine)).await {
+        oa_crash_points::crash_point!(FleetManagerAsked);
+        let answer = tokio::time::timeout(within, question(engine)).await;
+        oa_crash_points::crash_point!(FleetManagerAnswered);
+        match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::debug!(cluster = %token, %error, "an engine gave no answer");

@@ -89,6 +89,7 @@ impl Handler<ReservePorts> for ManagerMailbox {
     ) -> Result<Result<Vec<ReservedPort>, Refusal>, Failure> {
         let reserved =
             self.store.ports().reserve(&ask.etcd_token, ask.workflow_id, &ask.units).await;
+        oa_crash_points::crash_point!(ManagerPortsReserved);
         Ok(reserved.map_err(port_refusal))
     }
 }
@@ -101,6 +102,7 @@ impl Handler<ReleasePorts> for ManagerMailbox {
     ) -> Result<Result<(), Refusal>, Failure> {
         let released =
             self.store.ports().release(&ask.etcd_token, ask.workflow_id, &ask.units).await;
+        oa_crash_points::crash_point!(ManagerPortsReleased);
         Ok(released.map(drop).map_err(port_refusal))
     }
 }

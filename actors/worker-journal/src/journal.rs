@@ -93,6 +93,7 @@ impl WorkerJournal {
         let (message_id, command) = (message_id.to_owned(), command.into());
         let (worker, step, reply) = (Arc::clone(&self.worker), step.clone(), reply.clone());
         let why = format!("replaced by attempt {}", step.attempt_no);
+        oa_crash_points::crash_point!(WorkerReceived);
         let (accepted, replaced) = self
             .write(move |tx| {
                 Box::pin(async move {
@@ -115,6 +116,7 @@ impl WorkerJournal {
                 })
             })
             .await?;
+        oa_crash_points::crash_point!(WorkerAccepted);
         for (attempt_id, why) in replaced {
             self.cancellations.cancel(attempt_id, &why);
         }
@@ -152,7 +154,10 @@ impl WorkerJournal {
     /// If it is not written down. Then the effect must not be made.
     pub async fn begin(&self, effect_key: &str) -> Result<EffectState, JournalError> {
         let key = effect_key.to_owned();
-        self.write(move |tx| Box::pin(async move { Ok(effect::begin(tx, &key).await?) })).await
+        let begun =
+            self.write(move |tx| Box::pin(async move { Ok(effect::begin(tx, &key).await?) })).await;
+        oa_crash_points::crash_point!(WorkerEffectBegun);
+        begun
     }
 
     /// Notes that an effect is made; false if it was tombstoned meanwhile, so that it has to be undone.
@@ -166,7 +171,10 @@ impl WorkerJournal {
         external_ref: Option<String>,
     ) -> Result<bool, JournalError> {
         let done = DoneEffect { key: effect_key.to_owned(), external_ref };
-        self.write(move |tx| Box::pin(async move { Ok(effect::done(tx, &done).await?) })).await
+        let noted =
+            self.write(move |tx| Box::pin(async move { Ok(effect::done(tx, &done).await?) })).await;
+        oa_crash_points::crash_point!(WorkerEffectDone);
+        noted
     }
 
     /// Leaves a tombstone, after which [`WorkerJournal::begin`] says no; tells what was there before.
@@ -243,12 +251,14 @@ impl WorkerJournal {
                         effect::done(tx, effect).await?;
                     }
                     task::finish(tx, attempt_id, sql::now_ms()).await?;
+                    oa_crash_points::crash_point!(WorkerFinishing);
                     let reporter = Reporter { worker: &worker, to: &task.reply_to, cause: None };
                     reporter.report(tx, &step, news).await?;
                     Ok(true)
                 })
             })
             .await?;
+        oa_crash_points::crash_point!(WorkerFinished);
         self.cancellations.forget(attempt_id);
         Ok(finished)
     }
@@ -282,6 +292,7 @@ impl WorkerJournal {
                 })
             })
             .await?;
+        oa_crash_points::crash_point!(WorkerCancelled);
         if cancelled == Cancelled::Told {
             self.cancellations.cancel(attempt_id, &reason);
         }

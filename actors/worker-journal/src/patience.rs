@@ -48,5 +48,6 @@ impl WorkerJournal {
         {
             tracing::warn!(%error, workflow_id = %step.workflow_id, "failed to write down the progress of a step");
         }
+        oa_crash_points::crash_point!(WorkerProgressNoted);
     }
 }

@@ -125,7 +125,11 @@ impl Handler<StepReport> for Orchestrator {
             ));
         };
         let message = delivery.message_id.to_string();
-        match self.store.journal().apply_message(&message, id, Event::StepReport(report)).await {
+        oa_crash_points::crash_point!(OrchestratorReceived);
+        let applied =
+            self.store.journal().apply_message(&message, id, Event::StepReport(report)).await;
+        oa_crash_points::crash_point!(OrchestratorApplied);
+        match applied {
             Ok(Applied::Ignored(why)) => {
                 tracing::debug!(workflow = %id, "report ignored: {why}");
                 Ok(())

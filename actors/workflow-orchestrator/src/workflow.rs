@@ -140,6 +140,7 @@ impl Message for TimerDue {
 /// What a timer means is decided by the journal; one that moved meanwhile is ignored there.
 impl Handler<TimerDue> for WorkflowActor {
     async fn handle(&mut self, due: TimerDue, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        oa_crash_points::crash_point!(OrchestratorTimerDue);
         let TimerDue { kind, due_at_ms } = due;
         let now_ms = self.args.store.clock().now_ms();
         if kind == TimerKind::Start && now_ms < due_at_ms {
@@ -154,6 +155,7 @@ impl Handler<TimerDue> for WorkflowActor {
             _ => Event::WaitedFor { kind, due_at_ms },
         };
         let applied = self.args.store.journal().apply(self.args.id, event).await;
+        oa_crash_points::crash_point!(OrchestratorTimerApplied);
         if !matches!(applied, Ok(Applied::Changed { .. })) {
             ctx.notify_after(LOOK_AGAIN_AFTER, Refresh);
         }

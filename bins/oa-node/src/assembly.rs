@@ -80,6 +80,7 @@ impl Assembly {
         metrics: PrometheusHandle,
     ) -> Result<(), NodeError> {
         let engines = self.start_cluster(config, data).await?;
+        oa_crash_points::crash_point!(NodeClusterStarted);
         if config.hosts(Component::Manager) {
             self.start_management(config, data, post_office, metrics).await?;
         }
@@ -271,6 +272,7 @@ impl Assembly {
         if !report.is_clean() {
             tracing::warn!(abandoned = ?report.abandoned, took = ?report.took, "not everything ended in time");
         }
+        oa_crash_points::crash_point!(NodeComponentsStopped);
         tracing::debug!(took = ?report.took, "components have stopped");
         for journal in self.journals {
             journal.close().await;
@@ -278,6 +280,7 @@ impl Assembly {
         if let Some(store) = self.store {
             store.close().await;
         }
+        oa_crash_points::crash_point!(NodeDatabasesClosed);
         tracing::debug!("databases are closed");
         if let Some(host) = self.fleet_host {
             host.stop(self.stop_units).await;

@@ -4,11 +4,16 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use oa_api::local::{NODE_FILE, NodeFile};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::NodeError;
+
+/// How often the lock is tried, and the rest between two tries.
+const TRIES: u32 = 50;
+const REST: Duration = Duration::from_millis(10);
 
 /// An open data directory; the lock is given back when this is dropped.
 #[derive(Debug)]
@@ -19,13 +24,22 @@ pub(crate) struct DataDir {
 
 impl DataDir {
     /// Makes the directory (mode 0700) if it is missing and takes its lock.
-    pub(crate) fn open(path: &Path) -> Result<Self, NodeError> {
+    ///
+    /// A program that the last node was just starting when it was killed holds the lock until it runs, so this tries
+    /// for a moment.
+    pub(crate) async fn open(path: &Path) -> Result<Self, NodeError> {
         let unusable = |cause| NodeError::DataDir { path: path.to_path_buf(), cause };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut lock = options.open(path.join("lock")).map_err(unusable)?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut tries = 0;
+        while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            tries += 1;
+            if tries < TRIES {
+                tokio::time::sleep(REST).await;
+                continue;
+            }
             let mut holder = String::new();
             let _unreadable = lock.read_to_string(&mut holder);
             return Err(NodeError::DataDirInUse {
@@ -77,21 +91,36 @@ pub(crate) fn is_in_use(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_second_holder_is_refused_with_path_and_process() {
+    #[tokio::test]
+    async fn a_second_holder_is_refused_with_path_and_process() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let _held = DataDir::open(directory.path()).expect("the first holder");
-        let refusal = DataDir::open(directory.path()).expect_err("the second holder");
+        let _held = DataDir::open(directory.path()).await.expect("the first holder");
+        let refusal = DataDir::open(directory.path()).await.expect_err("the second holder");
         assert!(
             refusal.to_string().contains(&format!("process {}", std::process::id())),
             "{refusal}"
         );
     }
 
-    #[test]
-    fn the_directory_is_free_again_after_its_holder() {
+    #[tokio::test]
+    async fn the_directory_is_free_again_after_its_holder() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        drop(DataDir::open(directory.path()).expect("the first holder"));
-        DataDir::open(directory.path()).expect("the next holder");
+        drop(DataDir::open(directory.path()).await.expect("the first holder"));
+        DataDir::open(directory.path()).await.expect("the next holder");
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_node_was_just_starting_is_waited_for() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let held = DataDir::open(directory.path()).await.expect("the first holder");
+        let next = DataDir::open(directory.path());
+        let release = async {
+            tokio::task::yield_now().await;
+            drop(held);
+        };
+
+        let (next, ()) = tokio::join!(next, release);
+
+        next.expect("the next holder");
     }
 }

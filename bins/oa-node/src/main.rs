@@ -58,6 +58,8 @@ fn run(args: &Args) -> Result<ExitCode, NodeError> {
         return Ok(say(&format!("configuration is fine: {}\n", config.summary())));
     }
     let _last_lines = logging::start(config.node.log_format)?;
+    oa_crash_points::check()
+        .map_err(|why| NodeError::BadSetting { key: "OA_CRASH_AT", why: why.to_string() })?;
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -14,7 +14,8 @@ use crate::error::NodeError;
 
 /// Runs until SIGTERM or SIGINT, or until the supervisors give up.
 pub(crate) async fn run(config: Config) -> Result<ExitCode, NodeError> {
-    let data = DataDir::open(&config.node.data_dir)?;
+    let data = DataDir::open(&config.node.data_dir).await?;
+    oa_crash_points::crash_point!(NodeHoldsDirectory);
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .map_err(|cause| NodeError::part("metrics", cause))?;
@@ -25,9 +26,11 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode, NodeError> {
         signal(SignalKind::interrupt()).map_err(|cause| NodeError::part("signals", cause))?;
     let assembly = Assembly::start(&config, &data, metrics).await?;
     let url = assembly.address.map(|address| format!("http://{address}"));
+    oa_crash_points::crash_point!(NodeBeforeAnnounce);
     if let Some(url) = &url {
         data.announce(&config.node.name, url)?;
     }
+    oa_crash_points::crash_point!(NodeAnnounced);
     say_ready(url.as_deref());
     tell_systemd(&[NotifyState::Ready, NotifyState::Status(&config.summary())]);
     tracing::info!(node = %config.node.name, data = %data.path().display(), "ready");
@@ -45,6 +48,7 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode, NodeError> {
     };
     tell_systemd(&[NotifyState::Stopping]);
     tracing::info!("draining");
+    oa_crash_points::crash_point!(NodeDraining);
     data.retract();
     assembly.stop().await;
     tracing::info!("stopped");

@@ -128,7 +128,23 @@ impl PostOffice {
     /// # Errors
     ///
     /// [`PublishError`]; [`PublishError::is_retryable`] says whether to try again.
-    pub async fn publish(&self, mut envelope: Envelope) -> Result<(), PublishError> {
+    pub async fn publish(&self, envelope: Envelope) -> Result<(), PublishError> {
+        let envelope = self.prepared(envelope)?;
+        self.confirmed(self.inner.transport.publish(envelope)).await
+    }
+
+    /// Like [`publish`](PostOffice::publish), but resolves once no crash of this process can lose the envelope.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](PostOffice::publish).
+    pub async fn publish_for_good(&self, envelope: Envelope) -> Result<(), PublishError> {
+        let envelope = self.prepared(envelope)?;
+        self.confirmed(self.inner.transport.publish_for_good(envelope)).await
+    }
+
+    /// Checks an envelope and signs it.
+    fn prepared(&self, mut envelope: Envelope) -> Result<Envelope, PublishError> {
         if envelope.hops >= MAX_HOPS {
             return Err(PublishError::TooManyHops { hops: envelope.hops });
         }
@@ -144,8 +160,15 @@ impl PostOffice {
         if let Some(seal) = &self.inner.seal {
             seal.sign(&mut envelope).map_err(|reason| PublishError::Refused { reason })?;
         }
+        Ok(envelope)
+    }
+
+    async fn confirmed(
+        &self,
+        publish: BoxFuture<'_, Result<(), PublishError>>,
+    ) -> Result<(), PublishError> {
         let _counted = Counted::new(&self.inner.publishing);
-        match tokio::time::timeout(CONFIRM_LIMIT, self.inner.transport.publish(envelope)).await {
+        match tokio::time::timeout(CONFIRM_LIMIT, publish).await {
             Ok(result) => result,
             Err(_) => Err(PublishError::Timeout { after: CONFIRM_LIMIT }),
         }

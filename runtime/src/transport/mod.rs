@@ -54,6 +54,15 @@ pub trait Transport: Send + Sync + 'static {
     /// after the envelope was taken: publishing it again with the same id is right, the receiver deduplicates.
     fn publish(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), PublishError>>;
 
+    /// Like [`publish`](Transport::publish), but resolves once no crash of this process can lose the envelope: what an
+    /// outbox waits for before it forgets a message.
+    ///
+    /// A transport whose mailboxes outlive the process is that far with its confirm. One that keeps them in memory has
+    /// to wait until the delivery is settled.
+    fn publish_for_good(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), PublishError>> {
+        self.publish(envelope)
+    }
+
     /// Feeds the deliveries of a mailbox to `sink`, at most `window` unsettled ones at any time.
     fn subscribe(
         &self,

@@ -31,6 +31,18 @@ impl TestRepository {
         repository
     }
 
+    /// A copy of both, which shares nothing with this one. Its work tree is one commit behind if somebody pushed.
+    ///
+    /// # Panics
+    ///
+    /// If the files cannot be copied.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let directory = TempDir::with_prefix("oa-test-git-").expect("a temporary directory");
+        copy_tree(self.directory.path(), directory.path()).expect("a copy");
+        Self { directory }
+    }
+
     /// Path of the bare repository.
     #[must_use]
     pub fn path(&self) -> PathBuf {
@@ -109,6 +121,20 @@ impl TestRepository {
         );
         output
     }
+}
+
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir(&target)?;
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn run(directory: &Path, arguments: &[&str]) -> Output {

@@ -139,9 +139,30 @@ impl NodeHome {
     ///
     /// With the node's log, if it is not ready in time.
     pub async fn start(&self) -> TestNode {
+        match self.start_with(&[], &[]).await {
+            Ok(node) => node,
+            Err(status) => panic!("oa-node ended with {status}; its log:\n{}", self.log()),
+        }
+    }
+
+    /// Starts the node with further arguments and variables; its status if it ends before it is ready.
+    ///
+    /// # Errors
+    ///
+    /// How it ended.
+    ///
+    /// # Panics
+    ///
+    /// With the node's log, if it is neither ready nor at its end in time.
+    pub async fn start_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, String)],
+    ) -> Result<TestNode, ExitStatus> {
         let log =
             File::options().create(true).append(true).open(self.log_file()).expect("a log file");
         let mut command = self.command();
+        command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut child = command.spawn().expect("oa-node starts");
         let output = child.stdout.take().expect("standard output is piped");
@@ -155,8 +176,11 @@ impl NodeHome {
             None
         };
         match tokio::time::timeout(READY_WITHIN, ready).await {
-            Ok(Some(url)) => TestNode { child, url, data: self.data() },
-            _ => panic!("oa-node was not ready within {READY_WITHIN:?}; its log:\n{}", self.log()),
+            Ok(Some(url)) => Ok(TestNode { child, url, data: self.data() }),
+            Ok(None) => Err(child.wait().await.expect("its end can be awaited")),
+            Err(_) => {
+                panic!("oa-node was not ready within {READY_WITHIN:?}; its log:\n{}", self.log())
+            }
         }
     }
 
@@ -217,9 +241,13 @@ impl TestNode {
         let _status = self.child.wait().await;
     }
 
-    /// Waits until it ends by itself, such as after a crash that a test planted.
-    pub async fn ended(mut self) -> Option<ExitStatus> {
-        self.child.wait().await.ok()
+    /// Waits until it ends by itself, such as by a crash that a test planted.
+    ///
+    /// # Panics
+    ///
+    /// If its end cannot be awaited.
+    pub async fn ended(&mut self) -> ExitStatus {
+        self.child.wait().await.expect("its end can be awaited")
     }
 
     /// Asks it to drain and waits for its end.
@@ -228,9 +256,14 @@ impl TestNode {
     ///
     /// If it does not end within 30 seconds.
     pub async fn stop(mut self) -> ExitStatus {
-        self.signal(Signal::TERM);
+        self.ask_to_stop();
         let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         ended.expect("a node drains in time").expect("its end can be awaited")
+    }
+
+    /// Asks it to drain, and does not wait.
+    pub fn ask_to_stop(&self) {
+        self.signal(Signal::TERM);
     }
 
     fn signal(&self, signal: Signal) {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oa_runtime::transport::{Delivery, Frame, MailboxKind, ParkedMail, Settled, Settlement, Sink};
 use oa_runtime::{Envelope, MessageId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::transport::Shared;
 
@@ -27,6 +27,8 @@ struct State {
     in_hand: HashMap<u64, (Item, u64)>,
     parked: VecDeque<Parked>,
     consumers: Vec<Consumer>,
+    /// Who waits for the settlement of a message.
+    awaited: HashMap<MessageId, Vec<oneshot::Sender<()>>>,
     /// Held back by the timer.
     delayed: usize,
     next: u64,
@@ -39,6 +41,8 @@ struct State {
 struct Item {
     frame: Arc<Frame>,
     attempt: u32,
+    /// Its id, if somebody waits for its settlement.
+    awaited: Option<MessageId>,
 }
 
 struct Parked {
@@ -61,14 +65,31 @@ impl Queue {
         Arc::new_cyclic(|me| Self { kind, shared, state: Mutex::default(), me: me.clone() })
     }
 
-    /// Takes a message, unless there are `capacity` already.
-    pub(crate) fn push(&self, frame: Frame, attempt: u32, capacity: usize) -> bool {
-        let item = Item { frame: Arc::new(frame), attempt };
+    /// Takes a message, unless there are `capacity` already. One that is here and awaited already gets another waiter,
+    /// and no second copy.
+    pub(crate) fn push(
+        &self,
+        frame: Frame,
+        attempt: u32,
+        capacity: usize,
+        waiter: Option<(MessageId, oneshot::Sender<()>)>,
+    ) -> bool {
+        let awaited = waiter.as_ref().map(|(id, _)| *id);
+        let item = Item { frame: Arc::new(frame), attempt, awaited };
         let Some(shared) = self.shared.upgrade() else { return false };
         {
             let mut state = self.lock();
             if state.ready.len() + state.in_hand.len() + state.delayed >= capacity {
                 return false;
+            }
+            if let Some((id, waiter)) = waiter {
+                let is_here = state.awaited.contains_key(&id);
+                let waiters = state.awaited.entry(id).or_default();
+                waiters.retain(|waiter| !waiter.is_closed());
+                waiters.push(waiter);
+                if is_here {
+                    return true;
+                }
             }
             let copies = if shared.dice.duplicates() { 2 } else { 1 };
             for _ in 0..copies {
@@ -196,9 +217,13 @@ impl Queue {
                 consumer.idle.notify_waiters();
             }
             match how {
-                Settled::Done => self.acknowledged(&mut state, item),
+                Settled::Done => {
+                    state.tell_waiters(&item);
+                    self.acknowledged(&mut state, item);
+                }
                 Settled::Release => state.ready.push_front(item),
                 Settled::Park { reason } => {
+                    state.tell_waiters(&item);
                     state.parked.push_back(Parked { item, reason, at_ms: now_ms() })
                 }
                 Settled::Retry { after } => {
@@ -282,6 +307,14 @@ impl State {
 
     fn consumer(&mut self, id: u64) -> Option<&mut Consumer> {
         self.consumers.iter_mut().find(|consumer| consumer.id == id)
+    }
+
+    /// What `item` caused is durable, or it waits for a person.
+    fn tell_waiters(&mut self, item: &Item) {
+        let waiters = item.awaited.and_then(|id| self.awaited.remove(&id)).unwrap_or_default();
+        for waiter in waiters {
+            let _gave_up = waiter.send(());
+        }
     }
 
     fn take_parked(&mut self, id: MessageId) -> Option<Parked> {

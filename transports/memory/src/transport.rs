@@ -9,7 +9,7 @@ use oa_runtime::transport::{
     Capabilities, Frame, Health, MAX_BODY, MailboxSpec, MessageId, ParkedMail, Sink, Topology,
 };
 use oa_runtime::{Address, Envelope, PublishError, Subscription, Transport, TransportError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::faults::{Dice, Faults, PublishFault};
 use crate::queue::Queue;
@@ -74,7 +74,12 @@ impl MemoryTransport {
         self.shared.health.send_replace(Health::Up);
     }
 
-    fn put(&self, envelope: Envelope) -> Result<(), PublishError> {
+    /// `settled` is told once what the message caused is durable.
+    fn put(
+        &self,
+        envelope: Envelope,
+        settled: Option<oneshot::Sender<()>>,
+    ) -> Result<(), PublishError> {
         if let Health::Down { reason } | Health::Blocked { reason } = &*self.shared.health.borrow()
         {
             return Err(PublishError::Unavailable { reason: reason.clone() });
@@ -84,9 +89,11 @@ impl MemoryTransport {
             return Err(PublishError::NoRoute { address });
         };
         let attempt = envelope.attempt;
+        let waiter = settled.map(|settled| (envelope.message_id, settled));
         let frame = Frame::seal(envelope)?;
         let fault = self.shared.dice.publish();
-        if fault != PublishFault::Lost && !queue.push(frame, attempt, self.shared.capacity) {
+        if fault != PublishFault::Lost && !queue.push(frame, attempt, self.shared.capacity, waiter)
+        {
             return Err(PublishError::Full { address });
         }
         match fault {
@@ -152,7 +159,17 @@ impl Transport for MemoryTransport {
     }
 
     fn publish(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), PublishError>> {
-        Box::pin(async move { self.put(envelope) })
+        Box::pin(async move { self.put(envelope, None) })
+    }
+
+    fn publish_for_good(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), PublishError>> {
+        Box::pin(async move {
+            let (settle, settled) = oneshot::channel();
+            self.put(envelope, Some(settle))?;
+            settled.await.map_err(|_| PublishError::Unavailable {
+                reason: "the mailbox is gone and so is the message".to_owned(),
+            })
+        })
     }
 
     fn subscribe(

@@ -34,7 +34,7 @@ use crate::error::WriteError;
 use crate::outbox::{LONGEST_REST_MS, Outbox, OutboxRow};
 use crate::sql;
 
-/// Takes envelopes and resolves once the other side has them; a [`PostOffice`] in production.
+/// Takes envelopes and resolves once the other side has them for good; a [`PostOffice`] in production.
 pub trait Publisher: Send + Sync + 'static {
     /// Publishes one envelope.
     fn publish(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), PublishError>>;
@@ -42,7 +42,7 @@ pub trait Publisher: Send + Sync + 'static {
 
 impl Publisher for PostOffice {
     fn publish(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), PublishError>> {
-        Self::publish(self, envelope).boxed()
+        self.publish_for_good(envelope).boxed()
     }
 }
 
@@ -233,6 +233,7 @@ impl<P: Publisher> Relay<P> {
     fn marked(&mut self, outcomes: Vec<Outcome>, written: Written<()>) -> Result<(), Closed> {
         match written {
             Ok(()) => {
+                oa_crash_points::crash_point!(RelayMarked);
                 for outcome in outcomes {
                     if let Some(id) = outcome.id() {
                         self.held.remove(id);
@@ -309,7 +310,9 @@ async fn hand_over<P: Publisher>(
     envelope: Envelope,
     limit: Duration,
 ) -> Landed {
+    oa_crash_points::crash_point!(RelayBeforePublish);
     let result = timeout(limit, publisher.publish(envelope)).await;
+    oa_crash_points::crash_point!(RelayAfterPublish);
     (row, result.unwrap_or(Err(PublishError::Timeout { after: limit })))
 }
 

@@ -117,7 +117,9 @@ impl Life<'_> {
 
     /// Nothing of the unit is left, and all that it printed is written, when its last phase is said.
     fn finish(&mut self, phase: Phase) {
+        oa_crash_points::crash_point!(KeeperBeforeCleaning);
         self.programs.clear_up();
+        oa_crash_points::crash_point!(KeeperCleaned);
         self.enter(phase);
     }
 
@@ -151,6 +153,7 @@ impl Life<'_> {
 
     /// Runs one program to its end, or until the host wants the unit stopped.
     fn run_command(&mut self, command: &ExecCommand, phase: Phase) -> End {
+        oa_crash_points::crash_point!(KeeperBeforeExec);
         let leader = match self.programs.start(command, None) {
             Ok(leader) => leader,
             Err(why) => {
@@ -159,6 +162,7 @@ impl Life<'_> {
                 return End::NotStarted;
             }
         };
+        oa_crash_points::crash_point!(KeeperAfterExec);
         self.status.process = ProcessId::of(leader);
         self.enter(phase);
         let limit = if phase == Phase::Running { None } else { self.plan.start_timeout };
@@ -177,6 +181,7 @@ impl Life<'_> {
                 End::TimedOut
             }
         };
+        oa_crash_points::crash_point!(KeeperAfterExit);
         self.status.process = None;
         if let End::Exit(exit) = &end {
             self.status.last_exit = Some(exit.to_string());

@@ -67,6 +67,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(None) => return ExitCode::from(ALREADY_KEPT),
         Err(why) => return say(&format!("failed to lock {}: {why}", directory.display()), 74),
     };
+    oa_crash_points::crash_point!(KeeperLocked);
     let mut plan: Plan = match std::fs::read(directory.join(PLAN))
         .map(|text| serde_json::from_slice(&text))
     {

@@ -103,6 +103,7 @@ impl Link {
         std::fs::create_dir_all(&directory)?;
         std::fs::write(directory.join(PLAN), serde_json::to_vec(plan)?)?;
         let words = File::options().create(true).append(true).open(directory.join("keeper.log"))?;
+        oa_crash_points::crash_point!(HostBeforeKeeper);
         let mut child = Command::new(&places.keeper.program)
             .args(&places.keeper.arguments)
             .arg(places.output_of(unit))
@@ -110,10 +111,12 @@ impl Link {
             // What the node was told in its environment is not for units.
             .env_clear()
             .env(keeper::FILES, places.open_files.to_string())
+            .envs(oa_crash_points::environment())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(words)
             .spawn()?;
+        oa_crash_points::crash_point!(HostAfterKeeper);
         if let Some(mut ready) = child.stdout.take() {
             // A word when it can be reached, the end of the pipe when it is gone; then connecting tells the rest.
             let _word_or_end = timeout(REACHED_WITHIN, ready.read(&mut [0; 16])).await;

@@ -18,6 +18,8 @@ use crate::states::{Kept, States, View};
 
 /// Pause before a keeper that could not be started is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// So many tries in a row, and the unit counts as failed; a single keeper may have been killed at its start.
+const TRIES: u32 = 3;
 /// How often a trouble that stays is said again.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// The sub state of a unit whose keeper does not answer: what was last known of it may be true no longer.
@@ -36,6 +38,8 @@ pub(super) struct Task {
     ended: Option<Status>,
     /// What goes wrong just now, and when it was said.
     trouble: Option<(String, Instant)>,
+    /// Steps in a row that failed.
+    failures: u32,
     /// What goes wrong with the output.
     output_trouble: Option<String>,
     is_suppressed: bool,
@@ -59,6 +63,7 @@ impl Task {
             has_looked: false,
             ended: None,
             trouble: None,
+            failures: 0,
             output_trouble: None,
             is_suppressed: false,
         }
@@ -69,7 +74,7 @@ impl Task {
         loop {
             let wish = self.wish.borrow_and_update().clone();
             match self.step(&wish).await {
-                Ok(true) => self.trouble = None,
+                Ok(true) => (self.trouble, self.failures) = (None, 0),
                 Ok(false) => return,
                 Err(why) => {
                     self.complain(&why);
@@ -84,6 +89,7 @@ impl Task {
 
     /// Says and shows what went wrong; what stays wrong is said again only after a while.
     fn complain(&mut self, why: &io::Error) {
+        self.failures += 1;
         let text = why.to_string();
         let is_said = self
             .trouble
@@ -98,7 +104,9 @@ impl Task {
         if let Some(last) = last {
             self.show(&last.hash, UnitDesire::Launched, (last.phase.systemd().0, UNRESPONSIVE));
         } else if let Wish::Run { plan } = &*self.wish.borrow() {
-            self.show(&plan.hash, UnitDesire::Launched, Phase::Failed.systemd());
+            let again = self.failures < TRIES;
+            let phase = if again { Phase::AutoRestart } else { Phase::Failed };
+            self.show(&plan.hash, UnitDesire::Launched, phase.systemd());
         }
     }
 
@@ -115,6 +123,7 @@ impl Task {
         self.has_looked = true;
         match &self.link {
             Some(link) => {
+                oa_crash_points::crash_point!(HostAdopted);
                 let process = link.last.status.process.as_ref().map(|process| process.pid);
                 tracing::info!(unit = %self.unit, ?process, "adopted");
                 self.heard();
@@ -156,6 +165,7 @@ impl Task {
                 self.ended = None;
                 self.states.remove(&self.unit);
                 remove(&self.places, &self.unit)?;
+                oa_crash_points::crash_point!(HostDirectoryRemoved);
                 self.is_idle.store(true, Ordering::Release);
             }
             Wish::Run { .. } | Wish::Undefined { .. } => {}
@@ -242,7 +252,8 @@ impl Task {
         self.states.keeper_is_gone(&self.unit);
         if last.phase.is_final() {
             clear_up(&self.places, &self.places.run_of(&self.unit)).await?;
-            self.ended = Some(last);
+            // One that was stopped was so by a host that died over it; here it may be wanted, and is begun again then.
+            self.ended = Some(last).filter(is_done);
             return Ok(());
         }
         // Until it is known what became of it, nothing is begun.
@@ -260,6 +271,7 @@ impl Task {
     async fn stop_keeper(&mut self) -> io::Result<()> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
         link.ask_to_stop().await;
+        oa_crash_points::crash_point!(HostStopAsked);
         loop {
             match link.next().await {
                 News::Said => {
@@ -290,7 +302,9 @@ impl Task {
         }
         link.part().await;
         self.states.keeper_is_gone(&self.unit);
-        clear_up(&self.places, &self.places.run_of(&self.unit)).await
+        let cleared = clear_up(&self.places, &self.places.run_of(&self.unit)).await;
+        oa_crash_points::crash_point!(HostBuried);
+        cleared
     }
 
     /// Kills a keeper that is stuck, and all of its unit.

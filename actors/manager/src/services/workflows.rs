@@ -137,6 +137,7 @@ impl WorkflowService {
             created_by: Some(by),
         };
         let record = self.store.workflows().create(new).await.map_err(refused)?;
+        oa_crash_points::crash_point!(ManagerCreated);
         Ok(record.id)
     }
 
@@ -254,6 +255,7 @@ impl WorkflowService {
                 ApiError::internal(WORKFLOW)
             }
         })?;
+        oa_crash_points::crash_point!(ManagerApplied);
         if matches!(applied, Applied::Changed { .. }) {
             self.hint(id);
         }

@@ -127,6 +127,7 @@ impl JournalWriter {
             done.changes.extend(resumed);
         }
         save::save(tx, &batch, &messages).await?;
+        oa_crash_points::crash_point!(JournalInTransaction);
         Ok(answers)
     }
 

@@ -100,6 +100,7 @@ impl<C: Craft> Actor for Worker<C> {
     async fn init(args: &WorkerArgs<C>, ctx: &mut Context<Self>) -> Result<Self, Failure> {
         args.craft.prepare().await;
         let open = args.journal.open_tasks().await?;
+        oa_crash_points::crash_point!(WorkerTasksRead);
         let (journal, office) = (args.journal.clone(), args.post_office.clone());
         ctx.spawn_task(async move { journal.relay(office).await });
         let journal = args.journal.clone();

@@ -82,5 +82,6 @@ async fn perform<C: Craft>(JobArgs { craft, command, journal, .. }: JobArgs<C>) 
         (Ok(output), ()) => StepNews::Succeeded { output },
         (Err(failure), ()) => StepNews::Failed { failure },
     };
+    oa_crash_points::crash_point!(WorkerBeforeFinish);
     Ended(journal.finish_patiently(&step, news).await)
 }
