@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::FleetHostConfig;
 use crate::error::FleetHostError;
+use crate::gate::Gate;
 use crate::host::{private_directory, raise_open_files};
 use crate::registry::{Definition, Registry, entry_of, set_aside, write_whole};
 use crate::runner::{Places, Runners, STARTING_AT_ONCE, Wish};
@@ -34,6 +35,7 @@ pub(crate) struct Cluster {
     /// The units that are on this machine; changed under the lock of the registry.
     placed: Mutex<BTreeSet<UnitName>>,
     pub(crate) states: Arc<States>,
+    pub(crate) gate: Gate,
     runners: Runners,
     data_dir: PathBuf,
     host: Host,
@@ -70,6 +72,8 @@ impl Cluster {
         let states = Arc::new(States::default());
         let host = Host {
             name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            machine_id: machine.id.clone(),
+            manager: service::manager(),
             is_root: rustix::process::geteuid().is_root(),
             allow_root_units: config.allow_root_units,
             log_limit_bytes: config.log_limit_bytes,
@@ -79,6 +83,7 @@ impl Cluster {
             registry: Mutex::new(registry),
             placed: Mutex::default(),
             runners: Runners::new(places, Arc::clone(&states)),
+            gate: Gate::default(),
             states,
             data_dir,
             host,
@@ -90,6 +95,9 @@ impl Cluster {
     /// Begins a task for every unit, and for every keeper whose unit is not known any more.
     pub(crate) fn begin(&self) {
         let registry = self.registry();
+        for definition in registry.iter() {
+            self.gate.learn(&definition.name, &definition.options, &self.host);
+        }
         let known = registry.entries();
         for (name, why) in registry.damaged() {
             self.runners.wish(&name, Wish::Undefined { why: why.to_owned() });
@@ -133,6 +141,63 @@ impl Cluster {
         service::plan(name, options, &self.host)
     }
 
+    /// Whether what a unit asks of others can be had at all.
+    pub(crate) fn check_dependencies(
+        &self,
+        name: &UnitName,
+        options: &[UnitOption],
+    ) -> Result<(), Unrunnable> {
+        self.gate.check(name, options, &self.host)
+    }
+
+    /// Lets units go, or holds them, as those that they depend on come to something. Never returns.
+    pub(crate) async fn attend(self: Arc<Self>) {
+        loop {
+            self.states.launches_changed().await;
+            let registry = self.registry();
+            let placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for name in self.gate.changed(&registry, &placed, &self.states) {
+                if let Some(definition) = registry.get(&name) {
+                    self.wish(definition, &registry, &placed);
+                }
+            }
+        }
+    }
+
+    /// Stops every unit that is ordered with others, last begun first.
+    pub(crate) async fn halt_in_order(&self) {
+        self.runners.halt_in_turns(self.gate.turns_of_stopping()).await;
+    }
+
+    /// What is launched and what is restarted together with `name`, stored before it is.
+    fn carry_on(
+        &self,
+        registry: &mut Registry,
+        name: &UnitName,
+        was_launched: bool,
+        launch: u64,
+    ) -> io::Result<Vec<UnitName>> {
+        let (pulled_in, dependents) = self.gate.together(name);
+        let mut changed = Vec::new();
+        for other in pulled_in.union(&dependents) {
+            let Ok(other) = UnitName::new(other.as_str()) else { continue };
+            let Some(known) = registry.get(&other).cloned() else { continue };
+            let is_launched = known.desired == UnitDesire::Launched;
+            let is_begun = !is_launched && pulled_in.contains(other.as_str());
+            let is_restarted = is_launched && was_launched && dependents.contains(other.as_str());
+            let can_run = !other.is_template() && other.kind() == "service";
+            if (is_begun || is_restarted) && can_run {
+                let since =
+                    if known.desired == UnitDesire::Inactive { launch } else { known.since };
+                let desired = UnitDesire::Launched;
+                let definition = Definition { desired, launch, since, ..known };
+                self.storage.note(registry.put(definition))?;
+                changed.push(other);
+            }
+        }
+        Ok(changed)
+    }
+
     /// Makes or changes a unit: stored first, then acted upon. A launch of what is launched already is a restart.
     pub(crate) fn define(
         &self,
@@ -149,9 +214,16 @@ impl Cluster {
         let launch = if is_launch { next } else { before.map_or(0, |before| before.launch) };
         let was_wanted = before.filter(|before| before.desired != UnitDesire::Inactive);
         let since = was_wanted.map_or(next, |before| before.since);
+        let was_launched = was_wanted.is_some_and(|one| one.desired == UnitDesire::Launched);
+        self.gate.learn(&name, &options, &self.host);
+        let mut changed = Vec::new();
+        if is_launch {
+            changed = self.carry_on(&mut registry, &name, was_launched, launch)?;
+        }
         let definition = Definition { name: name.clone(), options, desired, launch, since };
         self.storage.note(registry.put(definition))?;
-        self.reschedule(&registry, [name]);
+        changed.push(name);
+        self.reschedule(&registry, changed);
         Ok(())
     }
 
@@ -162,6 +234,7 @@ impl Cluster {
             return Ok(false);
         }
         oa_crash_points::crash_point!(HostForgotten);
+        self.gate.forget(name);
         self.runners.wish(name, Wish::Gone);
         self.reschedule(&registry, []);
         self.prune_outputs(&registry);
@@ -186,18 +259,21 @@ impl Cluster {
         let mut concerned: BTreeSet<UnitName> =
             placed.symmetric_difference(&now).cloned().collect();
         concerned.extend(changed);
+        concerned.extend(self.gate.changed(registry, &now, &self.states));
         for definition in concerned.iter().filter_map(|name| registry.get(name)) {
-            self.wish(definition, now.contains(&definition.name));
+            self.wish(definition, registry, &now);
         }
         *placed = now;
     }
 
-    fn wish(&self, definition: &Definition, is_placed: bool) {
+    fn wish(&self, definition: &Definition, registry: &Registry, placed: &BTreeSet<UnitName>) {
+        let held = self.gate.hold(definition, registry, placed, &self.states);
         let wish = match definition.desired {
-            _ if !is_placed => Wish::Inactive,
+            _ if !placed.contains(&definition.name) => Wish::Inactive,
             UnitDesire::Inactive => Wish::Inactive,
             UnitDesire::Loaded => Wish::Loaded { hash: definition.hash() },
             UnitDesire::Launched => match self.plan(&definition.name, &definition.options) {
+                Ok(_) if held.is_some() => held.unwrap_or(Wish::Inactive),
                 Ok(plan) => {
                     Wish::Run { plan: Arc::new(Plan { launch: definition.launch, ..plan }) }
                 }
@@ -209,6 +285,11 @@ impl Cluster {
             },
         };
         self.runners.wish(&definition.name, wish);
+    }
+
+    /// The directory of a unit's keeper.
+    pub(crate) fn run_of(&self, name: &UnitName) -> PathBuf {
+        self.data_dir.join("run").join(entry_of(name))
     }
 
     /// The directory of a unit's output.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::api::Server;
@@ -25,6 +26,8 @@ pub struct FleetHost {
     cluster: Arc<Cluster>,
     server: Server,
     socket: PathBuf,
+    /// Lets units go that waited for others.
+    attending: JoinHandle<()>,
     /// Held as long as this host works on its directory.
     _lock: File,
 }
@@ -44,7 +47,8 @@ impl FleetHost {
         let cluster = Arc::new(Cluster::open(&config)?);
         cluster.begin();
         let server = Server::start(&config.socket, Arc::clone(&cluster))?;
-        Ok(Self { cluster, server, socket: config.socket, _lock: lock })
+        let attending = tokio::spawn(Arc::clone(&cluster).attend());
+        Ok(Self { cluster, server, socket: config.socket, attending, _lock: lock })
     }
 
     /// The socket of the API.
@@ -63,6 +67,10 @@ impl FleetHost {
     pub async fn stop(self, units: StopUnits) {
         self.cluster.close();
         self.server.stop().await;
+        self.attending.abort();
+        if units == StopUnits::Stop {
+            self.cluster.halt_in_order().await;
+        }
         self.cluster.runners().end(units).await;
     }
 }
@@ -71,6 +79,7 @@ impl Drop for FleetHost {
     fn drop(&mut self) {
         self.cluster.close();
         self.server.abandon();
+        self.attending.abort();
         self.cluster.runners().abandon();
     }
 }

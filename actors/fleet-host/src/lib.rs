@@ -14,7 +14,9 @@
 mod api;
 mod cluster;
 mod config;
+mod dependencies;
 mod error;
+mod gate;
 mod host;
 pub mod keeper;
 mod output;

@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oa_fleet::UnitName;
 use oa_fleet::unit::UnitDesire;
+use tokio::sync::Notify;
 
-use crate::keeper::Said;
+use crate::keeper::{Phase, Said};
 
 /// How one unit does on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,15 +34,47 @@ pub(crate) struct Kept {
 pub(crate) struct States {
     views: Mutex<BTreeMap<UnitName, View>>,
     kept: Mutex<BTreeMap<UnitName, Kept>>,
+    /// The last launch of each unit that began, and how far it came.
+    launches: Mutex<BTreeMap<UnitName, (u64, Phase)>>,
+    launches_changed: Notify,
 }
 
 impl States {
+    /// Notes how far a launch came, for units that wait for it.
+    pub(crate) fn came_to(&self, unit: &UnitName, launch: u64, phase: Phase) {
+        let before = self.launches().insert(unit.clone(), (launch, phase));
+        if before != Some((launch, phase)) {
+            self.launches_changed.notify_one();
+        }
+    }
+
+    /// A launch was ended since another unit held it, and will begin anew.
+    pub(crate) fn launch_is_undone(&self, unit: &UnitName) {
+        self.launches().remove(unit);
+        self.launches_changed.notify_one();
+    }
+
+    /// The last launch of a unit that began, and how far it came.
+    pub(crate) fn launch_of(&self, unit: &UnitName) -> Option<(u64, Phase)> {
+        self.launches().get(unit).copied()
+    }
+
+    /// Returns when a launch came further than before.
+    pub(crate) async fn launches_changed(&self) {
+        self.launches_changed.notified().await;
+    }
+
+    fn launches(&self) -> MutexGuard<'_, BTreeMap<UnitName, (u64, Phase)>> {
+        self.launches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn set(&self, unit: &UnitName, view: View) {
         self.lock().insert(unit.clone(), view);
     }
 
     pub(crate) fn remove(&self, unit: &UnitName) {
         self.lock().remove(unit);
+        self.launches().remove(unit);
         self.keeper_is_gone(unit);
     }
 

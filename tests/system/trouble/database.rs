@@ -77,7 +77,7 @@ async fn a_second_node_in_the_same_directory_is_told_who_is_there() {
 #[tokio::test]
 async fn after_a_flush_that_failed_the_node_ends_at_once_and_the_next_one_goes_on() {
     let home = NodeHome::new().with_argument("--stop-units");
-    let node = home.start().await;
+    let mut node = home.start().await;
     let client = client_of(&node);
     let Some(mut tracer) = fail_flushes(&home, node.id()).await else { return };
 

@@ -134,6 +134,9 @@ fn routes(config: &mut web::ServiceConfig) {
     config.service(
         resource("/oa/v1/units/{name}/restart", "POST").route(web::post().to(units::restart)),
     );
+    config.service(
+        resource("/oa/v1/units/{name}/reload", "POST").route(web::post().to(units::reload)),
+    );
     config.service(web::resource("/").default_service(web::to(|| refuse(405, String::new()))));
     config.default_service(web::to(not_found));
 }

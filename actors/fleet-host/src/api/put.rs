@@ -138,5 +138,6 @@ fn check_runnable(
         return Ok(());
     }
     let plan = cluster.plan(name, options);
-    plan.map(drop).map_err(|why| ApiError::new(400, format!("{name} cannot run here: {why}")))
+    let checked = plan.and_then(|_| cluster.check_dependencies(name, options));
+    checked.map_err(|why| ApiError::new(400, format!("{name} cannot run here: {why}")))
 }

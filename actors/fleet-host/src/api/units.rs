@@ -91,6 +91,27 @@ pub(super) async fn restart(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// `POST /oa/v1/units/<name>/reload`: 204 when its keeper is asked; 409 if it is not running or has no `ExecReload=`.
+pub(super) async fn reload(
+    cluster: web::Data<Cluster>,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let name = known(&name)?;
+    let definition = cluster.registry().get(&name).cloned().ok_or_else(ApiError::no_unit)?;
+    let plan = cluster.plan(&name, &definition.options);
+    if !plan.is_ok_and(|plan| !plan.reload.is_empty()) {
+        return Err(ApiError::new(409, "the unit has no ExecReload=, so it cannot be reloaded"));
+    }
+    if !cluster.states.launch_of(&name).is_some_and(|(_, phase)| phase.is_up()) {
+        let why = cluster.gate.reason(&name).map(|(why, _)| format!(": {why}")).unwrap_or_default();
+        let message = format!("the unit is not running, so it cannot be reloaded{why}");
+        return Err(ApiError::new(409, message));
+    }
+    let asked = crate::keeper::ask_to_reload(&cluster.run_of(&name)).await;
+    asked.map_err(|why| ApiError::failed("failed to ask the unit's keeper", &why))?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
 /// `GET /state`, by `unitName` and `machineID` if given.
 pub(super) async fn list_states(cluster: web::Data<Cluster>, request: HttpRequest) -> Answer {
     let query = request.query_string();

@@ -100,8 +100,9 @@ impl Control {
             }
             match Command::parse(line.trim_end()) {
                 Some(Command::Stop) if events.send(Event::Stop).is_err() => return,
+                Some(Command::Reload) if events.send(Event::Reload).is_err() => return,
                 Some(Command::Say) => self.broadcast(),
-                Some(Command::Stop) | None => {}
+                Some(Command::Stop | Command::Reload) | None => {}
             }
         }
     }
@@ -149,4 +150,12 @@ impl Control {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Asks the keeper in `directory` to let its unit read its configuration again.
+pub(crate) async fn ask_to_reload(directory: &Path) -> io::Result<()> {
+    use tokio::io::AsyncWriteExt;
+    let (_open, path) = short_path(directory, CONTROL)?;
+    let mut stream = tokio::net::UnixStream::connect(path).await?;
+    stream.write_all(Command::Reload.line().as_bytes()).await
 }

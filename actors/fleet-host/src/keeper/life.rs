@@ -1,39 +1,69 @@
 //! The life of a unit.
 //!
 //! ```text
-//! Preparing ─► Starting or Running ─► exit ─► restart wanted? ─no─► Dead or Failed
-//!     ▲                                            │ yes
-//!     └──────────────── AutoRestart ◄──────────────┘     (Stop at any place ─► Stopping ─► Dead)
+//!          start                                   stop
+//! Preparing ─► Starting ─► PostStarting ─► Running or Exited ─► StopCommands
+//!     │            │             │              │ (failed)           │
+//!     └────────────┴─────────────┴──────────────┴────────────────────┤
+//!     Dead or Failed ◄── FinalStopping ◄── StopPost ◄── Stopping ◄───┘
+//!         │ restart wanted
+//!         └─► AutoRestart ─► from the beginning
 //! ```
+//!
+//! Each phase runs commands or waits; whatever happens meanwhile goes through [`Life::next_event`].
+//!
+//! # Source
+//!
+//! systemd.service(5), systemd.kill(5); systemd 255 for the order of phases.
 
+mod start;
+mod stop;
+
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::process::Signal;
+use rustix::fs::FlockOperation;
 
 use super::control::Control;
-use super::process::{ProcessId, boot, kill_group, signal_process};
-use super::programs::Programs;
-use super::status::{Phase, Status};
+use super::ending::{self, StartLimit};
+use super::process::{ProcessId, boot, children};
+use super::programs::{Programs, Started};
+use super::status::{Phase, Status, UnitResult};
 use crate::output::OutputWriter;
-use crate::service::{ExecCommand, Plan, RestartWhen, ServiceKind};
+use crate::service::{ExecCommand, Plan, signals};
+
+/// How often a file is looked for that a starting program will write.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often a main process is looked at whose end nobody tells.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 /// What happens to a keeper.
 #[derive(Debug)]
 pub(super) enum Event {
     /// The host wants the unit stopped.
     Stop,
+    /// The host wants the unit to read its configuration again.
+    Reload,
     /// A process ended.
     Exited(i32, ExitStatus),
+    /// The main process is gone, and was not this one's to wait for.
+    Vanished,
 }
 
 /// Lives until the unit has ended for good.
-pub(super) fn live(plan: &Plan, directory: &Path, output: &Path) -> io::Result<()> {
+pub(super) fn live(
+    plan: &Plan,
+    directory: &Path,
+    output: &Path,
+    leading: Vec<OsString>,
+    lock: &File,
+) -> io::Result<()> {
     let (events, inbox) = channel();
     let mut writer = OutputWriter::open(output, plan.log_limit_bytes);
     let status = Status {
@@ -41,16 +71,31 @@ pub(super) fn live(plan: &Plan, directory: &Path, output: &Path) -> io::Result<(
         launch: plan.launch,
         boot: boot(),
         phase: Phase::Starting,
+        since_ms: now_ms(),
+        result: UnitResult::Success,
         was_stopped: false,
         process: None,
         starts: 0,
         last_exit: None,
+        note: None,
     };
     let control = Control::listen(directory, events.clone(), &status, &mut writer)?;
     say_ready()?;
-    let programs = Programs::new(plan, writer, events)?;
-    let mut life = Life { plan, control, programs, inbox, status, recent: Vec::new() };
-    life.programs.limit();
+    let programs = Programs::new(plan, directory, leading, writer, events)?;
+    let mut life = Life {
+        plan,
+        control,
+        programs,
+        lock,
+        inbox,
+        status,
+        starts: StartLimit::new(plan),
+        main: Main::None,
+        main_exit: None,
+        helper: None,
+        is_stopped: false,
+        is_to_reload: false,
+    };
     life.run();
     Ok(())
 }
@@ -62,200 +107,271 @@ fn say_ready() -> io::Result<()> {
     Ok(())
 }
 
-/// How a program came to its end.
-enum End {
-    Exit(ExitStatus),
-    NotStarted,
-    TimedOut,
-    Stopped,
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn deadline(limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| Instant::now().checked_add(limit))
+}
+
+/// The main process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Main {
+    /// There was none yet, or it ended.
+    None,
+    Alive {
+        pid: i32,
+        may_fail: bool,
+        is_child: bool,
+        oom_kills: u64,
+    },
+    /// The unit runs as long as anything of it does.
+    Unknown,
+}
+
+/// What came of a command.
+enum Done {
+    Well,
+    Badly(UnitResult),
+    /// The host wants the unit stopped.
+    Interrupted,
 }
 
 struct Life<'a> {
     plan: &'a Plan,
     control: Control,
     programs: Programs<'a>,
+    lock: &'a File,
     inbox: Receiver<Event>,
     status: Status,
-    /// Starts within the limit's interval.
-    recent: Vec<Instant>,
+    starts: StartLimit,
+    main: Main,
+    /// How the main process of this start ended.
+    main_exit: Option<ExitStatus>,
+    /// The command beside the main process that is running.
+    helper: Option<i32>,
+    is_stopped: bool,
+    is_to_reload: bool,
 }
 
 impl Life<'_> {
     fn run(&mut self) {
         loop {
-            let end = self.start_once();
-            let failed = !matches!(&end, End::Exit(exit) if self.is_clean(*exit));
-            if !failed && self.plan.kind == ServiceKind::Oneshot && self.plan.remain_after_exit {
-                self.enter(Phase::Exited);
-                while !matches!(self.inbox.recv(), Ok(Event::Stop) | Err(_)) {}
-                self.enter(Phase::Stopping);
-                self.stop_commands(None);
-                return self.finish_stopped();
+            if !self.starts.allows(Instant::now()) {
+                self.note("it was started too often in too short a time; giving up");
+                self.status.result = UnitResult::StartLimitHit;
+                break;
             }
-            if matches!(end, End::Stopped) {
-                return self.finish_stopped();
+            self.run_once();
+            let result = self.status.result;
+            let is_followed = ending::is_followed_by_start(self.plan, result, self.main_exit);
+            if self.is_stopped || !is_followed {
+                break;
             }
-            if !wants_restart(self.plan.restart, &end, !failed) {
-                return self.finish(if failed { Phase::Failed } else { Phase::Dead });
-            }
-            self.programs.clear_up();
-            if !self.may_start_again() {
-                self.programs.note("it was started too often in too short a time; giving up");
-                return self.finish(Phase::Failed);
-            }
+            self.clear_up();
             self.enter(Phase::AutoRestart);
             if self.stop_within(self.plan.restart_after) {
-                return self.finish_stopped();
+                return self.finish(Phase::Dead);
             }
         }
+        let failed = self.status.result != UnitResult::Success;
+        self.finish(if failed { Phase::Failed } else { Phase::Dead });
     }
 
-    fn finish_stopped(&mut self) {
-        self.status.was_stopped = true;
-        self.finish(Phase::Dead);
+    /// From the first command to the end of the last process.
+    fn run_once(&mut self) {
+        self.begin();
+        if self.start() && self.stay() {
+            self.stop_commands();
+        }
+        self.end_processes(Phase::Stopping, Phase::Killing);
+        self.stop_post();
+        self.end_processes(Phase::FinalStopping, Phase::FinalKilling);
+    }
+
+    fn begin(&mut self) {
+        self.main = Main::None;
+        self.main_exit = None;
+        self.is_to_reload = false;
+        self.status.starts += 1;
+        self.status.result = UnitResult::Success;
+        self.status.note = None;
+        if self.status.starts == 1 {
+            for missing in std::mem::take(&mut self.programs.group.missing) {
+                self.note(&missing);
+            }
+        }
     }
 
     /// Nothing of the unit is left, and all that it printed is written, when its last phase is said.
     fn finish(&mut self, phase: Phase) {
+        self.status.was_stopped = self.is_stopped;
         oa_crash_points::crash_point!(KeeperBeforeCleaning);
-        self.programs.clear_up();
+        self.clear_up();
+        self.programs.group.remove();
+        if self.leaves_processes() {
+            // They have the lock open, too, and are not to be taken for leftovers of a keeper that was killed.
+            let _held_by_nobody = rustix::fs::flock(self.lock, FlockOperation::Unlock);
+        }
         oa_crash_points::crash_point!(KeeperCleaned);
         self.enter(phase);
     }
 
-    /// Runs everything once, up to the end of the last program.
-    fn start_once(&mut self) -> End {
-        let plan = self.plan;
-        self.status.starts += 1;
-        self.recent.push(Instant::now());
-        for command in &plan.start_pre {
-            match self.run_command(command, Phase::Preparing) {
-                End::Stopped => return End::Stopped,
-                End::Exit(exit) if exit.success() => {}
-                _ if command.may_fail => {}
-                other => return other,
+    /// Runs a command beside the main process to its end.
+    fn command(
+        &mut self,
+        command: &ExecCommand,
+        phase: Phase,
+        limit: Option<Duration>,
+        until_stop: bool,
+    ) -> Done {
+        self.enter(phase);
+        let Some(started) = self.spawn(command) else { return Done::Badly(UnitResult::Resources) };
+        self.helper = Some(started.pid);
+        let deadline = deadline(limit);
+        loop {
+            match self.next_event(deadline) {
+                Some(Event::Exited(pid, exit)) if pid == started.pid => {
+                    return match ending::of_command(exit) {
+                        result if result == UnitResult::Success || command.may_fail => Done::Well,
+                        result => {
+                            self.note(&format!("{}: {exit}", command.argv[0]));
+                            Done::Badly(result)
+                        }
+                    };
+                }
+                Some(_) if until_stop && self.is_stopped => return Done::Interrupted,
+                Some(_) => {}
+                None => {
+                    self.note(&format!("{} did not end in time", command.argv[0]));
+                    return Done::Badly(UnitResult::Timeout);
+                }
             }
         }
-        let simple = plan.kind == ServiceKind::Simple;
-        let phase = if simple { Phase::Running } else { Phase::Starting };
-        let mut last = End::NotStarted;
-        for command in &plan.start {
-            last = match self.run_command(command, phase) {
-                End::Exit(exit) if self.is_clean(exit) => End::Exit(exit),
-                End::Exit(_) | End::NotStarted if command.may_fail => {
-                    End::Exit(ExitStatus::from_raw(0))
-                }
-                other => return other,
-            };
-        }
-        last
     }
 
-    /// Runs one program to its end, or until the host wants the unit stopped.
-    fn run_command(&mut self, command: &ExecCommand, phase: Phase) -> End {
+    /// Starts a main process; `None` if it could not even be tried, else whether it is ending already.
+    fn start_main(&mut self, command: &ExecCommand) -> Option<bool> {
         oa_crash_points::crash_point!(KeeperBeforeExec);
-        let leader = match self.programs.start(command, None) {
-            Ok(leader) => leader,
-            Err(why) => {
-                self.programs.note(&format!("failed to start {}: {why}", command.argv[0]));
-                self.status.last_exit = Some(format!("failed to start: {why}"));
-                return End::NotStarted;
-            }
-        };
-        oa_crash_points::crash_point!(KeeperAfterExec);
-        self.status.process = ProcessId::of(leader);
-        self.enter(phase);
-        let limit = if phase == Phase::Running { None } else { self.plan.start_timeout };
-        let end = match self.next_of(leader, limit) {
-            Some(Event::Exited(_, exit)) => End::Exit(exit),
-            Some(Event::Stop) => {
-                self.enter(Phase::Stopping);
-                if !self.stop_commands(Some(leader)) {
-                    self.end_group(leader);
-                }
-                End::Stopped
+        match self.spawn(command) {
+            Some(started) => {
+                self.main_began(started.pid, command.may_fail);
+                Some(started.trouble.is_some())
             }
             None => {
-                self.programs.note("it did not start in time");
-                self.end_group(leader);
-                End::TimedOut
+                self.fail(UnitResult::Resources);
+                None
             }
+        }
+    }
+
+    fn spawn(&mut self, command: &ExecCommand) -> Option<Started> {
+        let told = self.told();
+        match self.programs.start(command, told) {
+            Ok(started) => {
+                if let Some(why) = &started.trouble {
+                    self.note(why);
+                }
+                Some(started)
+            }
+            Err(why) => {
+                self.note(&format!("failed to start {}: {why}", command.argv[0]));
+                None
+            }
+        }
+    }
+
+    /// What a command is told in its environment.
+    fn told(&self) -> Vec<(String, String)> {
+        let mut told = Vec::new();
+        if let Some(pid) = self.main_pid() {
+            told.push(("MAINPID".into(), pid.to_string()));
+        }
+        if matches!(self.status.phase, Phase::StopCommands | Phase::StopPost) {
+            told.push(("SERVICE_RESULT".into(), self.status.result.word().into()));
+            told.extend(self.main_exit.into_iter().flat_map(ending::in_variables));
+        }
+        told
+    }
+
+    /// The one place where a main process is known to have begun.
+    fn main_began(&mut self, pid: i32, may_fail: bool) {
+        oa_crash_points::crash_point!(KeeperAfterExec);
+        let oom_kills = self.programs.group.oom_kills();
+        let is_child = children().contains(&pid);
+        self.main = Main::Alive { pid, may_fail, is_child, oom_kills };
+        self.status.process = ProcessId::of(pid);
+        self.status.last_exit = None;
+    }
+
+    /// The one place where a main process is known to have ended; how is not known of one that was somebody else's child.
+    fn main_ended(&mut self, exit: Option<ExitStatus>) {
+        let Main::Alive { may_fail, oom_kills, .. } = std::mem::replace(&mut self.main, Main::None)
+        else {
+            return;
         };
         oa_crash_points::crash_point!(KeeperAfterExit);
         self.status.process = None;
-        if let End::Exit(exit) = &end {
-            self.status.last_exit = Some(exit.to_string());
-        }
-        end
+        self.status.last_exit = exit.map(|exit| exit.to_string());
+        self.main_exit = exit;
+        let Some(exit) = exit else { return };
+        let was_oom =
+            exit.signal() == Some(signals::KILL) && self.programs.group.oom_kills() > oom_kills;
+        let result = match ending::of_main(self.plan, exit) {
+            _ if may_fail => UnitResult::Success,
+            UnitResult::Signal if was_oom => UnitResult::OomKill,
+            result => result,
+        };
+        self.fail(result);
     }
 
-    /// The plan's signal, then KILL when the time for stopping is over.
-    fn end_group(&mut self, leader: i32) {
-        if self.plan.signal_main_only {
-            signal_process(leader, self.plan.stop_signal);
-        } else {
-            kill_group(leader, self.plan.stop_signal.into());
-        }
-        if self.exit_of(leader, self.plan.stop_timeout).is_none() {
-            self.programs.note("it did not end in time; killing it");
-            kill_group(leader, Signal::KILL);
-            let _killed = self.exit_of(leader, None);
+    fn main_pid(&self) -> Option<i32> {
+        match self.main {
+            Main::Alive { pid, .. } => Some(pid),
+            _ => None,
         }
     }
 
-    /// `ExecStop=`; their failure changes nothing. Whether `main` ended meanwhile.
-    fn stop_commands(&mut self, main: Option<i32>) -> bool {
-        let plan = self.plan;
-        let mut main_ended = false;
-        for command in &plan.stop {
-            let leader = match self.programs.start(command, main) {
-                Ok(leader) => leader,
-                Err(why) => {
-                    self.programs.note(&format!("failed to run {}: {why}", command.argv[0]));
-                    continue;
+    fn is_alive(&self) -> bool {
+        self.main_pid().is_some()
+    }
+
+    /// Notes the first failure of a start, which is its result. Always `false`.
+    fn fail(&mut self, result: UnitResult) -> bool {
+        if self.status.result == UnitResult::Success {
+            self.status.result = result;
+        }
+        false
+    }
+
+    /// The next event, whose effect on what is known is noted; `None` at the deadline.
+    fn next_event(&mut self, deadline: Option<Instant>) -> Option<Event> {
+        let event = loop {
+            let look = self.next_look();
+            match self.receive(deadline.into_iter().chain(look).min()) {
+                None if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return None,
+                None if look.is_some() && self.has_vanished() => break Event::Vanished,
+                None if look.is_some() => {}
+                event => break event?,
+            }
+        };
+        match &event {
+            Event::Stop => self.is_stopped = true,
+            Event::Reload => self.is_to_reload = true,
+            Event::Exited(pid, exit) => {
+                if self.main_pid() == Some(*pid) {
+                    self.main_ended(Some(*exit));
                 }
-            };
-            let deadline = plan.stop_timeout.and_then(|limit| Instant::now().checked_add(limit));
-            loop {
-                match self.next_event(deadline) {
-                    Some(Event::Exited(pid, _)) if pid == leader => break,
-                    Some(Event::Exited(pid, _)) => main_ended |= Some(pid) == main,
-                    Some(Event::Stop) => {}
-                    None => {
-                        self.programs.note(&format!("{} did not end in time", command.argv[0]));
-                        kill_group(leader, Signal::KILL);
-                        break;
-                    }
-                }
+                self.helper = self.helper.filter(|helper| helper != pid);
             }
+            Event::Vanished => self.main_ended(None),
         }
-        main_ended
+        Some(event)
     }
 
-    /// The end of process `pid`, or the wish to stop; `None` when `limit` is over.
-    fn next_of(&self, pid: i32, limit: Option<Duration>) -> Option<Event> {
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        loop {
-            match self.next_event(deadline) {
-                Some(Event::Exited(other, _)) if other != pid => {}
-                event => return event,
-            }
-        }
-    }
-
-    /// The end of process `pid`; further wishes to stop are being fulfilled already.
-    fn exit_of(&self, pid: i32, limit: Option<Duration>) -> Option<ExitStatus> {
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        loop {
-            match self.next_event(deadline) {
-                Some(Event::Exited(other, exit)) if other == pid => return Some(exit),
-                Some(_) => {}
-                None => return None,
-            }
-        }
-    }
-
-    fn next_event(&self, deadline: Option<Instant>) -> Option<Event> {
+    fn receive(&self, deadline: Option<Instant>) -> Option<Event> {
         match deadline {
             None => self.inbox.recv().ok(),
             Some(deadline) => {
@@ -264,83 +380,43 @@ impl Life<'_> {
         }
     }
 
+    /// When a main process that is somebody else's child, so that its end is not told, is looked at again.
+    fn next_look(&self) -> Option<Instant> {
+        let is_told = !matches!(self.main, Main::Alive { is_child: false, .. });
+        Instant::now().checked_add(WATCH_EVERY).filter(|_| !is_told)
+    }
+
+    fn has_vanished(&self) -> bool {
+        !self.status.process.as_ref().is_some_and(ProcessId::is_alive)
+    }
+
     /// Whether the host wants the unit stopped within `pause`.
-    fn stop_within(&self, pause: Duration) -> bool {
+    fn stop_within(&mut self, pause: Duration) -> bool {
         let deadline = Instant::now().checked_add(pause);
-        loop {
+        while !self.is_stopped {
             let left = deadline.map_or(Duration::MAX, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
             match self.inbox.recv_timeout(left) {
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
-                Ok(Event::Exited(..)) => {}
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => self.is_stopped = true,
+                Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => return false,
             }
         }
+        true
     }
 
-    /// Whether an exit counts as success: status 0, a gentle signal, or what `SuccessExitStatus=` lists.
-    fn is_clean(&self, exit: ExitStatus) -> bool {
-        exit.success()
-            || is_gentle(exit)
-            || exit.code().is_some_and(|code| self.plan.success_codes.contains(&code))
-    }
-
-    fn may_start_again(&mut self) -> bool {
-        let interval = self.plan.start_limit_interval;
-        self.recent.retain(|start| start.elapsed() < interval);
-        self.plan.start_limit_burst == 0 || self.recent.len() < self.plan.start_limit_burst as usize
+    /// A word in the unit's output and in its state.
+    fn note(&mut self, text: &str) {
+        self.programs.note(text);
+        self.status.note = Some(text.to_owned());
     }
 
     fn enter(&mut self, phase: Phase) {
+        if self.status.phase != phase {
+            self.status.since_ms = now_ms();
+        }
         self.status.phase = phase;
         self.control.say(&self.status);
-    }
-}
-
-/// HUP, INT, PIPE or TERM.
-fn is_gentle(exit: ExitStatus) -> bool {
-    exit.signal().is_some_and(|signal| [1, 2, 13, 15].contains(&signal))
-}
-
-/// systemd.service(5), table "Exit causes and the effect of the Restart= settings".
-fn wants_restart(when: RestartWhen, end: &End, clean: bool) -> bool {
-    let (signalled, timed_out) = match end {
-        End::Exit(exit) => (exit.signal().is_some() && !is_gentle(*exit), false),
-        End::TimedOut => (false, true),
-        End::NotStarted => (false, false),
-        End::Stopped => return false,
-    };
-    match when {
-        RestartWhen::No => false,
-        RestartWhen::Always => true,
-        RestartWhen::OnSuccess => clean,
-        RestartWhen::OnFailure => !clean,
-        RestartWhen::OnAbnormal => signalled || timed_out,
-        RestartWhen::OnAbort => signalled,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn restarts_follow_the_table_of_systemd() {
-        let exit = |raw| End::Exit(ExitStatus::from_raw(raw));
-        let (clean, unclean, killed, terminated) = (exit(0), exit(1 << 8), exit(9), exit(15));
-        let cases = [
-            (RestartWhen::No, [false, false, false, false]),
-            (RestartWhen::Always, [true, true, true, true]),
-            (RestartWhen::OnSuccess, [true, false, false, true]),
-            (RestartWhen::OnFailure, [false, true, true, false]),
-            (RestartWhen::OnAbnormal, [false, false, true, false]),
-            (RestartWhen::OnAbort, [false, false, true, false]),
-        ];
-        for (when, wanted) in cases {
-            let ends = [(&clean, true), (&unclean, false), (&killed, false), (&terminated, true)];
-            let found = ends.map(|(end, is_clean)| wants_restart(when, end, is_clean));
-            assert_eq!(found, wanted, "{when:?}");
-        }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) const MARK: &str = "INVOCATION_ID";
 
 /// The lock, as long as it is held, and the keeper that holds it.
 pub(super) struct Held {
-    _file: File,
+    pub(super) file: File,
     pub(super) mark: String,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn take(directory: &Path) -> io::Result<Option<Held>> {
     text.resize(IDENTITY_BYTES.max(text.len()), b' ');
     File::options().write(true).open(&path)?.write_all(&text)?;
     fcntl_setfd(&file, FdFlags::empty())?;
-    Ok(Some(Held { _file: file, mark }))
+    Ok(Some(Held { file, mark }))
 }
 
 fn try_lock(file: &File) -> io::Result<bool> {

@@ -7,10 +7,14 @@
 //! run/<unit>/plan.json     what to do, written by the host
 //!            lock          held by the keeper and its unit: a unit has one keeper, which it names
 //!            status.json   the last status, written whole
-//!            control       unix socket: sends every status as a line, takes `stop` and `say`
+//!            control       unix socket: sends every status as a line, takes `stop`, `reload` and `say`
 //! ```
 
+mod cgroup;
 mod control;
+mod ending;
+mod executor;
+mod forking;
 mod leftovers;
 mod life;
 mod lock;
@@ -19,6 +23,8 @@ mod programs;
 mod protocol;
 mod status;
 
+pub(crate) use cgroup::clear as clear_groups;
+pub(crate) use control::ask_to_reload;
 pub(crate) use leftovers::{end_leftovers, kill_keeper};
 pub(crate) use lock::{has_keeper, is_held};
 pub(crate) use process::boot;
@@ -50,6 +56,9 @@ pub(crate) const ALREADY_KEPT: u8 = 75;
 /// Call this before anything else is started in the process: no thread, no async runtime.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
+    if arguments == [PathBuf::from(executor::WORD)] {
+        return executor::run();
+    }
     let [output, directory] = arguments.as_slice() else {
         return say("usage: unit-keeper <directory of the output> <directory of the unit>", 64);
     };
@@ -82,7 +91,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     // By this the unit's programs are found again, should this keeper be killed.
     plan.environment.retain(|(name, _)| name != lock::MARK);
     plan.environment.push((lock::MARK.into(), held.mark.clone()));
-    match life::live(&plan, directory, output) {
+    // By these words this executable is a keeper, whatever else it can be.
+    let all = std::env::args_os().skip(1);
+    let leading = std::env::args_os().len().saturating_sub(1 + arguments.len());
+    let leading = all.take(leading).collect();
+    match life::live(&plan, directory, output, leading, &held.file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => say(&format!("failed to keep {}: {why}", plan.unit), 74),
     }

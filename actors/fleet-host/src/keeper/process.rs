@@ -5,8 +5,6 @@ use std::fs;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid};
 use serde::{Deserialize, Serialize};
 
-use crate::service::StopSignal;
-
 /// A process: its number, when it started, and in which boot of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessId {
@@ -64,25 +62,23 @@ pub(super) fn kill(pid: i32) {
     }
 }
 
-/// Signals one process; one that is gone is fine.
-pub(super) fn signal_process(pid: i32, signal: StopSignal) {
-    if let Some(pid) = Pid::from_raw(pid) {
-        let _already_gone = kill_process(pid, signal.into());
-    }
+/// Signals one process; one that is gone is fine. `false` if it is.
+pub(super) fn signal(pid: i32, number: i32) -> bool {
+    let signal = Pid::from_raw(pid).zip(Signal::from_named_raw(number));
+    signal.is_some_and(|(pid, signal)| kill_process(pid, signal).is_ok())
 }
 
-impl From<StopSignal> for Signal {
-    fn from(signal: StopSignal) -> Self {
-        match signal {
-            StopSignal::Hup => Self::HUP,
-            StopSignal::Int => Self::INT,
-            StopSignal::Quit => Self::QUIT,
-            StopSignal::Usr1 => Self::USR1,
-            StopSignal::Usr2 => Self::USR2,
-            StopSignal::Term => Self::TERM,
-            StopSignal::Kill => Self::KILL,
-        }
+/// Every process that this one started, that those started, and so on.
+///
+/// A keeper is the reaper of all that its unit leaves behind, so this is all of the unit, in whatever session it hides.
+pub(super) fn descendants() -> Vec<i32> {
+    let mut found = children();
+    let mut at = 0;
+    while at < found.len() {
+        found.extend(children_of(&found[at].to_string()));
+        at += 1;
     }
+    found
 }
 
 /// Kills every child of this process, and theirs as they become children of this process.
@@ -105,8 +101,12 @@ pub(super) fn kill_children() {
 }
 
 /// The children of this process, whichever thread has them.
-fn children() -> Vec<i32> {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+pub(super) fn children() -> Vec<i32> {
+    children_of("self")
+}
+
+fn children_of(process: &str) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let texts =
         threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     texts

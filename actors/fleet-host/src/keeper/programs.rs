@@ -5,26 +5,41 @@
     reason = "a keeper has no async runtime, so it waits on std's channels"
 )]
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use rustix::process::{Gid, Resource, Uid, WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
 
+use super::cgroup::Cgroup;
+use super::executor::{self, Errand};
 use super::life::Event;
 use super::process::kill_children;
 use crate::output::{OutputWriter, collect};
-use crate::service::{Credentials, ExecCommand, Plan, with_variables};
+use crate::service::{ExecCommand, Plan};
 
 /// The programs of one unit.
 pub(super) struct Programs<'a> {
     plan: &'a Plan,
+    /// The words by which this executable is a keeper.
+    leading: Vec<OsString>,
     output: Arc<Mutex<OutputWriter>>,
     pipe: Option<Pipe>,
     reaper: Reaper,
+    pub(super) group: Cgroup,
+}
+
+/// A program that was started.
+pub(super) struct Started {
+    pub(super) pid: i32,
+    /// Why it is ending already: it could not become what it should.
+    pub(super) trouble: Option<String>,
 }
 
 /// What all programs of a launch print into, so that it is kept in the order in which it was printed.
@@ -37,64 +52,50 @@ impl<'a> Programs<'a> {
     /// Ends of programs come as events.
     pub(super) fn new(
         plan: &'a Plan,
+        directory: &Path,
+        leading: Vec<OsString>,
         output: OutputWriter,
         events: Sender<Event>,
     ) -> io::Result<Self> {
         let output = Arc::new(Mutex::new(output));
-        Ok(Self { plan, output, pipe: None, reaper: Reaper::start(events)? })
+        let reaper = Reaper::start(events)?;
+        let group = Cgroup::make(directory, &plan.resources);
+        Ok(Self { plan, leading, output, pipe: None, reaper, group })
     }
 
-    /// Raises or lowers what this process, and so its unit, may use.
-    pub(super) fn limit(&self) {
-        if let Some(files) = self.plan.open_files {
-            let mut limit = rustix::process::getrlimit(Resource::Nofile);
-            limit.current = files;
-            // Only root may raise the upper limit; whoever may not gets what there is.
-            let upper = limit.maximum.is_some_and(|most| files.is_none_or(|files| files > most));
-            if upper {
-                limit.maximum = files;
-            }
-            if let Err(why) = rustix::process::setrlimit(Resource::Nofile, limit) {
-                self.note(&format!("LimitNOFILE= has no effect: {why}"));
-            }
-        }
-    }
-
-    /// Starts a program as the leader of a group; its number.
-    pub(super) fn start(&mut self, command: &ExecCommand, main: Option<i32>) -> io::Result<i32> {
+    /// Starts a program as the leader of a group.
+    ///
+    /// # Errors
+    ///
+    /// If it could not even be tried; a program that cannot be executed ends like any other.
+    pub(super) fn start(
+        &mut self,
+        command: &ExecCommand,
+        told: Vec<(String, String)>,
+    ) -> io::Result<Started> {
         let writer = self.writer()?;
-        let argv = self.argv(command, main);
-        let mut program = Command::new(&argv[0]);
-        program
-            .args(&argv[1..])
-            .env_clear()
-            .envs(self.plan.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(&self.plan.working_directory)
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .process_group(0);
-        if let Some(name) = &command.called {
-            program.arg0(name);
-        }
-        if let Some(main) = main {
-            program.env("MAINPID", main.to_string());
-        }
-        let child = self.reaper.spawn(&mut program, self.plan.credentials.as_ref())?;
-        i32::try_from(child.id()).map_err(io::Error::other)
-    }
-
-    fn argv(&self, command: &ExecCommand, main: Option<i32>) -> Vec<String> {
-        if command.verbatim {
-            return command.argv.clone();
-        }
-        with_variables(&command.argv, |name| match (name, main) {
-            ("MAINPID", Some(main)) => Some(main.to_string()),
-            _ => {
-                let set = self.plan.environment.iter().rev().find(|(other, _)| other == name);
-                set.map(|(_, value)| value.clone())
+        let (mut program, socket) = executor::prepare(&self.leading)?;
+        program.stdout(writer.try_clone()?).stderr(writer).process_group(0);
+        let child = self.reaper.spawn(&mut program)?;
+        // The command holds the executor's ends of socket and pipe.
+        drop(program);
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+        let errand = Errand {
+            plan: Cow::Borrowed(self.plan),
+            command: Cow::Borrowed(command),
+            told,
+            groups: self.group.entrances(),
+        };
+        match executor::send(socket, &errand) {
+            Ok(Some(trouble)) if trouble.is_for_want_of_resources() => {
+                Err(io::Error::other(trouble.why))
             }
-        })
+            Ok(trouble) => Ok(Started { pid, trouble: trouble.map(|trouble| trouble.why) }),
+            Err(why) => {
+                super::process::kill(pid);
+                Err(why)
+            }
+        }
     }
 
     /// A writing end for a program; with the first one of a launch begins the collecting.
@@ -151,12 +152,9 @@ impl Reaper {
         Ok(Self { starting, started })
     }
 
-    fn spawn(&self, program: &mut Command, credentials: Option<&Credentials>) -> io::Result<Child> {
+    fn spawn(&self, program: &mut Command) -> io::Result<Child> {
         let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        let child = match credentials {
-            None => program.spawn(),
-            Some(credentials) => spawn_as(program, credentials),
-        }?;
+        let child = program.spawn()?;
         let _keeper_ends = self.started.send(());
         Ok(child)
     }
@@ -181,27 +179,6 @@ fn reap(starting: &Mutex<()>, started: &Receiver<()>, events: &Sender<Event>) {
             }
         }
     }
-}
-
-/// Starts a program as another user.
-///
-/// The kernel keeps credentials for each thread: one that gives up root for good starts the program, while the keeper
-/// stays what it is.
-fn spawn_as(program: &mut Command, credentials: &Credentials) -> io::Result<Child> {
-    let become_user = || {
-        let groups: Vec<Gid> = credentials.groups.iter().copied().map(Gid::from_raw).collect();
-        let (gid, uid) = (Gid::from_raw(credentials.gid), Uid::from_raw(credentials.uid));
-        rustix::thread::set_thread_groups(&groups)?;
-        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-        rustix::thread::set_thread_res_uid(uid, uid, uid)
-    };
-    thread::scope(|scope| {
-        let starting = scope.spawn(|| {
-            become_user()?;
-            program.spawn()
-        });
-        starting.join().unwrap_or_else(|_| Err(io::Error::other("the starting thread panicked")))
-    })
 }
 
 /// A thread that mostly sleeps.

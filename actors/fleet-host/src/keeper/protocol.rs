@@ -14,7 +14,7 @@ use super::status::Status;
 use crate::output::OutputState;
 
 /// The version that this release speaks.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Longest line that either side reads.
 pub(crate) const LONGEST_LINE: u64 = 64 * 1024;
 
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Stop,
     /// Say how it is: whoever answers is not stuck.
     Say,
+    /// Let the unit read its configuration again.
+    Reload,
 }
 
 impl Command {
@@ -44,12 +46,15 @@ impl Command {
         match self {
             Self::Stop => "stop\n",
             Self::Say => "say\n",
+            Self::Reload => "reload\n",
         }
     }
 
     /// The command that a line without its end is; `None` if this release does not know it.
     pub(super) fn parse(line: &str) -> Option<Self> {
-        [Self::Stop, Self::Say].into_iter().find(|command| command.line().trim_end() == line)
+        [Self::Stop, Self::Say, Self::Reload]
+            .into_iter()
+            .find(|command| command.line().trim_end() == line)
     }
 }
 
@@ -79,8 +84,10 @@ mod tests {
                 assert_eq!(now.get(field), Some(value), "{field}");
             }
         }
-        let commands: Vec<&str> =
-            [Command::Stop, Command::Say].iter().map(|one| one.line().trim_end()).collect();
+        let commands: Vec<&str> = [Command::Stop, Command::Say, Command::Reload]
+            .iter()
+            .map(|one| one.line().trim_end())
+            .collect();
         assert_eq!(commands, lines[said.len()..], "what this release asks");
     }
 

@@ -192,7 +192,9 @@ impl Link {
 /// If what is left cannot be killed; then nothing new must be started.
 pub(super) async fn clear_up(places: &Places, directory: &Path) -> io::Result<()> {
     let _one_search_at_a_time = places.searching.lock().await;
-    keeper::end_leftovers(directory, status_in(directory).as_ref()).await
+    keeper::end_leftovers(directory, status_in(directory).as_ref()).await?;
+    keeper::clear_groups(directory);
+    Ok(())
 }
 
 /// What the last keeper of a unit said, if it left word.

@@ -28,6 +28,8 @@ pub(crate) enum Wish {
     Run { plan: Arc<Plan> },
     /// On this machine, not running.
     Loaded { hash: String },
+    /// On this machine, and should run, but another unit keeps it from it. A launch that began goes on unless it `ends`.
+    Held { hash: String, launch: u64, state: (&'static str, &'static str), ends: bool },
     /// Known, not on this machine.
     Inactive,
     /// Forgotten.
@@ -144,6 +146,22 @@ impl Runners {
         match UnitName::new(entry).ok().or_else(in_plan) {
             Some(unit) => self.wish(&unit, Wish::Gone),
             None => tracing::warn!("{entry} in the directory of keepers belongs to no unit"),
+        }
+    }
+
+    /// Stops these units, each turn after the one before it has ended.
+    pub(crate) async fn halt_in_turns(&self, turns: Vec<Vec<UnitName>>) {
+        for turn in turns {
+            let runners: Vec<Runner> = {
+                let mut tasks = self.lock();
+                turn.iter().filter_map(|unit| tasks.remove(unit)).collect()
+            };
+            for runner in &runners {
+                runner.wish.send_replace(Wish::Halt);
+            }
+            for runner in runners {
+                let _panicked = runner.task.await;
+            }
         }
     }
 

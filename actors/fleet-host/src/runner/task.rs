@@ -139,15 +139,28 @@ impl Task {
         if !self.has_looked {
             self.find(wish).await?;
         }
+        let was_kept = self.link.is_some();
         match wish {
             Wish::Run { plan } => {
                 self.keep_running(plan).await?;
                 return Ok(true);
             }
             Wish::Undefined { why } => return Ok(self.leave_alone(why).await),
+            Wish::Held { launch, ends: false, .. } if self.keeps(*launch) => {
+                self.watch().await?;
+                return Ok(true);
+            }
             _ => self.stop_keeper().await?,
         }
         match wish {
+            Wish::Held { hash, state, .. } => {
+                if was_kept {
+                    // The same launch begins anew when nothing holds it any more.
+                    self.ended = None;
+                    self.states.launch_is_undone(&self.unit);
+                }
+                self.show(hash, UnitDesire::Loaded, *state);
+            }
             Wish::Loaded { hash } => {
                 let failed = self
                     .ended
@@ -173,6 +186,11 @@ impl Task {
         Ok(self.wish.changed().await.is_ok())
     }
 
+    /// Whether its keeper is at work on this launch.
+    fn keeps(&self, launch: u64) -> bool {
+        self.link.as_ref().is_some_and(|link| link.last.status.launch == launch)
+    }
+
     /// Waits for news of the launch that is wanted, or begins it.
     async fn keep_running(&mut self, plan: &Plan) -> io::Result<()> {
         if self.link.as_ref().is_some_and(|link| link.last.status.launch == plan.launch) {
@@ -181,6 +199,7 @@ impl Task {
         if self.link.is_none()
             && let Some(ended) = self.ended.as_ref().filter(|last| last.launch == plan.launch)
         {
+            self.states.came_to(&self.unit, ended.launch, ended.phase);
             self.show(&ended.hash, UnitDesire::Launched, ended.phase.systemd());
             let _host_is_gone = self.wish.changed().await;
             return Ok(());
@@ -300,6 +319,10 @@ impl Task {
                 }
             }
         }
+        let last = link.last.status.clone();
+        self.states.came_to(&self.unit, last.launch, last.phase);
+        // A stop may fail, too.
+        self.ended = Some(last).filter(|last| last.phase == Phase::Failed);
         link.part().await;
         self.states.keeper_is_gone(&self.unit);
         let cleared = clear_up(&self.places, &self.places.run_of(&self.unit)).await;
@@ -320,6 +343,7 @@ impl Task {
         let said: Said = link.last.clone();
         let status = &said.status;
         self.show(&status.hash, UnitDesire::Launched, status.phase.systemd());
+        self.states.came_to(&self.unit, status.launch, status.phase);
         let (now, before) = (&said.output.trouble, &self.output_trouble);
         match now {
             Some(why) if before.is_none() => {

@@ -1,22 +1,35 @@
 //! What the `[Service]` section of a unit asks for, as a plan that a keeper can follow.
 //!
+//! ```text
+//! mod.rs      which plan a unit gets
+//! draft.rs    a plan in the making: options one by one, then what they mean together
+//! options/    how each option is read, a table a topic; what systemd knows and this host refuses
+//! ```
+//!
 //! What this host cannot do is refused with its reason, never ignored: a unit that silently runs otherwise than its
 //! file says is worse than one that does not run.
 //!
 //! # Source
 //!
-//! systemd.service(5), systemd.exec(5), systemd.kill(5), systemd.unit(5) "Specifiers".
+//! systemd.service(5), systemd.exec(5), systemd.kill(5), systemd.resource-control(5), systemd.unit(5).
 
 mod command_line;
+mod draft;
+pub(crate) mod environment_file;
+mod options;
 mod plan;
-mod reading;
+pub(crate) mod signals;
 mod specifiers;
 mod time_span;
 mod user;
 
-pub(crate) use command_line::with_variables;
-pub(crate) use plan::{Credentials, ExecCommand, Plan, RestartWhen, ServiceKind, StopSignal};
+pub(crate) use command_line::{is_variable, with_variables};
+pub(crate) use plan::{
+    Credentials, ExecCommand, Exits, KillMode, Limit, MaybeMissing, Plan, Resources, RestartWhen,
+    ServiceKind,
+};
 pub(crate) use specifiers::Specifiers;
+pub(crate) use user::{User, manager};
 
 use oa_fleet::UnitName;
 use oa_fleet::unit::UnitOption;
@@ -41,6 +54,9 @@ impl Unrunnable {
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
     pub(crate) name: String,
+    pub(crate) machine_id: String,
+    /// Whom the host runs as.
+    pub(crate) manager: User,
     pub(crate) is_root: bool,
     pub(crate) allow_root_units: bool,
     pub(crate) log_limit_bytes: u64,
@@ -58,5 +74,79 @@ pub(crate) fn plan(
             why: "this host runs units of type .service only".into(),
         });
     }
-    reading::read(name, options, host)
+    draft::plan(name, options, host)
+}
+
+/// The value as one line: a `\` at the end of a line joins it with the next one, comments between them are left out.
+pub(crate) fn joined(value: &str) -> String {
+    let mut lines = value.split('\n');
+    let mut joined = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        let open = joined.ends_with('\\');
+        if open && line.trim_start().starts_with(['#', ';']) {
+            continue;
+        }
+        if open {
+            joined.pop();
+        }
+        joined.push(' ');
+        joined.push_str(line);
+    }
+    joined.trim().to_owned()
+}
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+
+    pub(super) fn host(is_root: bool) -> Host {
+        let (name, uid) = if is_root { ("root", 0) } else { ("me", 1000) };
+        let home = if is_root { "/root".to_owned() } else { "/home/me".to_owned() };
+        Host {
+            name: "h1.example".into(),
+            machine_id: "0123456789abcdef0123456789abcdef".into(),
+            manager: User { name: name.into(), uid, gid: uid, home, shell: "/bin/bash".into() },
+            is_root,
+            allow_root_units: false,
+            log_limit_bytes: 4096,
+        }
+    }
+
+    /// The plan of `app@3.service` with these lines in its `[Service]` section.
+    pub(super) fn plan_of(lines: &[(&str, &str)], is_root: bool) -> Result<Plan, Unrunnable> {
+        let options: Vec<UnitOption> =
+            lines.iter().map(|(name, value)| UnitOption::new("Service", *name, *value)).collect();
+        plan(&UnitName::new("app@3.service").expect("a valid name"), &options, &host(is_root))
+    }
+
+    /// The plan of a unit with a program and these lines.
+    pub(super) fn with(lines: &[(&str, &str)]) -> Plan {
+        let lines = [&[("ExecStart", "/bin/x")], lines].concat();
+        plan_of(&lines, false).expect("runnable")
+    }
+
+    /// Why a unit with a program and this line cannot run; the option is the one of the line.
+    pub(super) fn refused(name: &str, value: &str) -> String {
+        let why = plan_of(&[("ExecStart", "/bin/x"), (name, value)], false);
+        let why = why.expect_err(&format!("{name}={value}"));
+        assert_eq!(why.option, format!("{name}="), "{value}: {why}");
+        why.why
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn lines_that_go_on_are_one() {
+        let cases = [
+            ("/bin/x -a", "/bin/x -a"),
+            ("/bin/x \\\n  -a \\\n-b", "/bin/x    -a  -b"),
+            ("/bin/x \\\n# not this\\\n ; nor this\n -b", "/bin/x   -b"),
+        ];
+        for (value, line) in cases {
+            assert_eq!(joined(value), line);
+        }
+    }
 }

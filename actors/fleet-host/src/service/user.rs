@@ -9,6 +9,20 @@ pub(crate) struct User {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) home: String,
+    pub(crate) shell: String,
+}
+
+impl User {
+    /// The name of its main group, or its number if it has none.
+    pub(super) fn group_name(&self) -> String {
+        let text = fs::read_to_string("/etc/group").unwrap_or_default();
+        let found = text.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == self.gid.to_string()).then(|| name.to_owned())
+        });
+        found.unwrap_or_else(|| self.gid.to_string())
+    }
 }
 
 /// Finds a user by name or number in `/etc/passwd`.
@@ -17,6 +31,18 @@ pub(crate) fn find_user(wanted: &str) -> Result<User, String> {
         .map_err(|why| format!("/etc/passwd cannot be read: {why}"))?;
     find_in_passwd(&text, wanted)
         .ok_or_else(|| format!("there is no user `{wanted}` on this machine"))
+}
+
+/// Whom this process runs as; one whom the system does not know has its number as a name.
+pub(crate) fn manager() -> User {
+    let uid = rustix::process::geteuid().as_raw();
+    find_user(&uid.to_string()).unwrap_or_else(|_| User {
+        name: uid.to_string(),
+        uid,
+        gid: rustix::process::getegid().as_raw(),
+        home: "/".into(),
+        shell: "/usr/sbin/nologin".into(),
+    })
 }
 
 /// The groups that list `user` as a member, in `/etc/group`.
@@ -64,6 +90,7 @@ fn find_in_passwd(text: &str, wanted: &str) -> Option<User> {
         uid: fields[2].parse().ok()?,
         gid: fields[3].parse().ok()?,
         home: fields[5].to_owned(),
+        shell: fields[6].to_owned(),
     })
 }
 
@@ -83,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_user_is_in_its_own_group_and_in_those_that_list_it() {
-        let user = User { name: "app".into(), uid: 7, gid: 70, home: "/".into() };
+        let user =
+            User { name: "app".into(), uid: 7, gid: 70, home: "/".into(), shell: String::new() };
         let text = "docker:x:99:ops,app\napp:x:70:\nother:x:5:apple\n";
         assert_eq!(groups_in(text, &user), [70, 99]);
     }

@@ -92,6 +92,28 @@ impl Stage {
         self.directory.path().join("data/output").join(unit)
     }
 
+    /// What the keeper of a unit wrote down last.
+    pub(crate) fn status_of(&self, unit: &str) -> serde_json::Value {
+        let text = std::fs::read(self.run_of(unit).join("status.json")).expect("a status");
+        serde_json::from_slice(&text).expect("JSON")
+    }
+
+    /// The result of a unit's last start.
+    pub(crate) fn result_of(&self, unit: &str) -> String {
+        self.status_of(unit)["result"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Writes a file that anybody may read and run, for a unit to use; its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.directory.path().join(name);
+        let everybody = || std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.directory.path(), everybody()).expect("it is ours");
+        std::fs::write(&path, text).expect("it is written");
+        std::fs::set_permissions(&path, everybody()).expect("it is ours");
+        path.display().to_string()
+    }
+
     pub(crate) fn definition_of(&self, unit: &str) -> PathBuf {
         self.directory.path().join("data/units").join(format!("{unit}.json"))
     }
