@@ -77,11 +77,36 @@ async fn programs_that_hide_are_ended_before_they_start_again_when_their_keeper_
     assert_eq!([0, 1, 2].map(hidden), [None; 3]);
 }
 
+#[tokio::test]
+async fn whoever_merely_reads_the_files_of_a_keeper_is_not_taken_for_its_unit() {
+    let stage = Stage::new();
+    let host = stage.start().await;
+    launch(&stage.client(), "app.service", &[("ExecStart", "/bin/sleep 830060")]).await;
+    let before = processes("/bin/sleep\x00830060");
+    let lock = stage.run_of("app.service").join("lock").display().to_string();
+    let (mut reader, id) = stranger(&["/usr/bin/tail", "--follow", &lock]);
+    let files = || std::fs::read_dir(format!("/proc/{id}/fd")).expect("it runs").flatten();
+    let has_it =
+        |file: std::fs::DirEntry| file.path().read_link().is_ok_and(|l| l == Path::new(&lock));
+    until("it reads", async || files().any(has_it)).await;
+
+    signal(stage.keeper_of("app.service"), Signal::KILL);
+
+    until("a new process", async || {
+        let now = processes("/bin/sleep\x00830060");
+        now.len() == 1 && now != before
+    })
+    .await;
+    assert!(reader.try_wait().expect("it can be asked").is_none(), "it still reads");
+    stage.end(host).await;
+}
+
 /// A process that no unit knows; it ends with the test.
-fn stranger() -> (Child, i32) {
-    let child = Command::new("/bin/sleep")
-        .arg("830010")
+fn stranger(words: &[&str]) -> (Child, i32) {
+    let child = Command::new(words[0])
+        .args(&words[1..])
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .expect("it starts");
@@ -120,7 +145,7 @@ async fn starts_again_beside_a_stranger(process: impl Fn(i32) -> serde_json::Val
     signal(stage.keeper_of("app.service"), Signal::KILL);
     signal(program, Signal::KILL);
     until("their end", async || processes(&marker).is_empty()).await;
-    let (mut stranger, id) = stranger();
+    let (mut stranger, id) = stranger(&["/bin/sleep", "830010"]);
     let process = process(id);
     for unit in ["app.service", "job.service"] {
         let run = stage.run_of(unit);

@@ -1,9 +1,12 @@
 //! Ends what a keeper that is gone left of its unit.
 //!
 //! A living keeper needs none of this: it is the reaper of all that its unit starts. When it was killed, a process
-//! belongs to its unit if it has the keeper's lock open, which programs inherit, or the keeper's mark in the environment
+//! belongs to its unit if it holds the keeper's lock, which programs inherit, or has the keeper's mark in the environment
 //! that it was started with, or if it is the very process that the status names, with its group. One that closed the
 //! file, left the group and started itself again with a cleaned environment is not found.
+//!
+//! Whoever merely reads the file of the lock is left alone, and so is whoever was there before the keeper: a hostile
+//! unit may have sent it the open file.
 
 use std::fs;
 use std::io;
@@ -14,7 +17,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::lock::{Identity, LOCK, MARK, identity, is_held};
-use super::process::{boot, kill_group};
+use super::process::{boot, kill_group, start_time};
 use super::status::Status;
 
 /// Looks for what is left, and kills it, until nothing is.
@@ -74,21 +77,25 @@ fn is_clean(
 struct Search {
     lock: PathBuf,
     mark: Option<Vec<u8>>,
+    /// When the keeper started, in ticks after the boot: nothing of its unit is older.
+    since: u64,
 }
 
 impl Search {
     fn new(directory: &Path, keeper: Option<Identity>) -> Self {
+        let since = keeper.as_ref().map_or(0, |keeper| keeper.process.started());
         let mark = keeper.map(|keeper| keeper.mark).filter(|mark| !mark.is_empty());
         let mark = mark.map(|mark| format!("{MARK}={mark}").into_bytes());
-        Self { lock: directory.join(LOCK), mark }
+        Self { lock: directory.join(LOCK), mark, since }
     }
 
     /// Processes that were found, and killed if wanted.
     fn run(&self, kill: bool) -> usize {
         let lock = fs::metadata(&self.lock).ok().map(|lock| (lock.dev(), lock.ino()));
         let is_ours = |pid: i32| {
-            lock.is_some_and(|lock| has_open(pid, lock))
-                || self.mark.as_ref().is_some_and(|mark| has_mark(pid, mark))
+            start_time(pid).is_some_and(|started| started >= self.since)
+                && (lock.is_some_and(|lock| holds(pid, lock))
+                    || self.mark.as_ref().is_some_and(|mark| has_mark(pid, mark)))
         };
         let found = processes().filter(|pid| is_ours(*pid));
         found
@@ -120,11 +127,19 @@ fn processes() -> impl Iterator<Item = i32> {
         .filter(move |pid| *pid != own)
 }
 
-fn has_open(pid: i32, lock: (u64, u64)) -> bool {
+/// Whether a process has the very open file that is locked: it inherited it from the keeper.
+fn holds(pid: i32, lock: (u64, u64)) -> bool {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     files
-        .filter_map(|entry| fs::metadata(entry.path()).ok())
-        .any(|file| (file.dev(), file.ino()) == lock)
+        .filter(|entry| {
+            fs::metadata(entry.path()).is_ok_and(|file| (file.dev(), file.ino()) == lock)
+        })
+        .any(|entry| {
+            let info =
+                Path::new("/proc").join(pid.to_string()).join("fdinfo").join(entry.file_name());
+            let info = fs::read_to_string(info).unwrap_or_default();
+            info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
+        })
 }
 
 fn has_mark(pid: i32, mark: &[u8]) -> bool {

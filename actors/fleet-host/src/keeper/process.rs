@@ -21,6 +21,11 @@ impl ProcessId {
         Some(Self { pid, started, boot: boot() })
     }
 
+    /// When it started, in clock ticks after the boot.
+    pub(super) fn started(&self) -> u64 {
+        self.started
+    }
+
     /// The boot of the machine that it belongs to.
     pub(super) fn boot(&self) -> &str {
         &self.boot
@@ -41,7 +46,7 @@ pub(crate) fn boot() -> String {
 /// Field 22 of `/proc/<pid>/stat`, unless the process is over and merely not yet awaited by its parent.
 ///
 /// The name in field 2 may hold anything, so counting begins behind its `)`.
-fn start_time(pid: i32) -> Option<u64> {
+pub(super) fn start_time(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
