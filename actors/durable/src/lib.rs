@@ -45,6 +45,7 @@ pub mod schema;
 mod shared;
 pub mod sql;
 mod unit;
+mod waiting;
 mod writer;
 
 pub use config::{DatabaseConfig, Synchronous};
@@ -57,3 +58,4 @@ pub use outbox::{Backlog, Outbox, OutboxRow};
 pub use relay::{Publisher, Relay, RelayConfig};
 pub use retention::Retention;
 pub use shared::WriterCounts;
+pub use waiting::WaitingMessage;
