@@ -8,15 +8,19 @@ mod client;
 mod cluster;
 mod error_body;
 pub mod local;
+mod suggest;
 mod system_event;
 mod tree;
+mod why;
 mod workflow;
 
 pub use client::{Client, ClientError, DEFAULT_DEADLINE, Endpoint};
 pub use cluster::{Cluster, LogFilter, LogPage, Machine, NewCluster, Unit, UnitOption, UnitState};
 pub use error_body::ErrorBody;
+pub use suggest::{did_you_mean, nearest};
 pub use system_event::{AssignSystemEvent, DismissSystemEvent, NewSystemEvent, SystemEvent};
 pub use tree::TreeNode;
+pub use why::{Evidence, Finding, ReasonCode};
 pub use workflow::{
     CancelWorkflow, DeployedUnit, ExecuteWorkflow, NewWorkflow, StepState, Workflow, WorkflowEvent,
     WorkflowEvents, WorkflowFailure, WorkflowFilter, WorkflowState, WorkflowStep,

@@ -1,8 +1,8 @@
 //! Why a step of the Builder failed, for people.
 
 use oa_fleet::unit_file::UnitFileError;
-use oa_protocol::InvalidName;
 use oa_protocol::step::StepFailure;
+use oa_protocol::{FailureCode, InvalidName};
 
 use crate::git::{GitError, GitSetupError};
 use crate::template::TemplateError;
@@ -100,9 +100,7 @@ impl BuildError {
             Self::MissingFile { .. }
             | Self::File { .. }
             | Self::Json { .. }
-            | Self::UnitFile(_) => {
-                "correct the deployment repository, push, and execute the workflow again"
-            }
+            | Self::UnitFile(_) => "correct the deployment repository, push, and deploy again",
             Self::Template(_) => {
                 "templates are filled in, never executed; correct the template and push"
             }
@@ -112,10 +110,30 @@ impl BuildError {
         Some(hint.to_owned())
     }
 
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn code(&self) -> FailureCode {
+        match self {
+            Self::Git(cause) => cause.code(),
+            Self::GitSetup(_) => FailureCode::GitUnusable,
+            Self::MissingFile { .. } => FailureCode::FileMissing,
+            Self::Field { .. } | Self::File { .. } | Self::Json { .. } | Self::UnitFile(_) => {
+                FailureCode::FileInvalid
+            }
+            Self::Template(_) => FailureCode::TemplateRefused,
+            _ => FailureCode::WorkerFailed,
+        }
+    }
+
     /// What the workflow is told.
     #[must_use]
     pub fn to_failure(&self) -> StepFailure {
-        StepFailure { message: self.chain(), hint: self.hint(), retryable: self.is_retryable() }
+        StepFailure {
+            message: self.chain(),
+            hint: self.hint(),
+            retryable: self.is_retryable(),
+            code: self.code(),
+        }
     }
 
     /// The text with the causes that it does not tell itself.

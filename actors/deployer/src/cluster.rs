@@ -22,6 +22,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Time for what a failure quotes, and would do without.
+const COURTESY: Duration = Duration::from_secs(5);
 /// Last lines of a unit that a failure quotes, and the length of each.
 const LOG_LINES: usize = 10;
 const LOG_LINE_CHARS: usize = 300;
@@ -85,9 +87,7 @@ impl Cluster {
     pub(crate) async fn last_lines(&self, name: &UnitName) -> Vec<String> {
         let query = LogQuery { after: None, lines: Some(LOG_LINES as u32), wait: Duration::ZERO };
         // What is a courtesy has no patience.
-        let page = match tokio::time::timeout(Duration::from_secs(5), self.engine.logs(name, query))
-            .await
-        {
+        let page = match tokio::time::timeout(COURTESY, self.engine.logs(name, query)).await {
             Ok(Ok(page)) => page,
             Ok(Err(why)) => {
                 tracing::debug!(unit = %name, %why, "the log of a failed unit cannot be read");
@@ -100,6 +100,17 @@ impl Cluster {
         last.iter()
             .map(|line| line.chars().filter(|c| !c.is_control()).take(LOG_LINE_CHARS).collect())
             .collect()
+    }
+
+    /// How a unit came to its end, in words; nothing if its engine knows no more than its state.
+    pub(crate) async fn last_end(&self, name: &UnitName) -> Option<String> {
+        let asked = tokio::time::timeout(COURTESY, self.engine.condition(name)).await;
+        let condition = asked.ok()?.ok()??;
+        let exit = condition.last_exit?;
+        Some(match condition.starts {
+            0 | 1 => format!("it ended with {exit}"),
+            starts => format!("it ended with {exit}, after {starts} starts"),
+        })
     }
 
     async fn patiently<T, F>(

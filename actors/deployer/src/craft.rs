@@ -6,7 +6,7 @@ use oa_fleet::Engines;
 use oa_protocol::deploy::DeployCommand;
 use oa_protocol::manager::ReservedPort;
 use oa_protocol::step::{StepFailure, StepOutput};
-use oa_protocol::{UnitName, mailbox};
+use oa_protocol::{FailureCode, UnitName, mailbox};
 use oa_runtime::{ChildSpec, PostOffice};
 use oa_worker_journal::{
     Craft, EffectState, Hands, JournalError, Worker, WorkerArgs, WorkerJournal,
@@ -91,6 +91,7 @@ impl Craft for DeployCraft {
                 "another attempt goes on from there; the log of the node has the cause".to_owned(),
             ),
             retryable: true,
+            code: FailureCode::WorkerFailed,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oa_fleet::EngineError;
 use oa_protocol::step::StepFailure;
-use oa_protocol::{InvalidName, Refusal};
+use oa_protocol::{FailureCode, InvalidName, Refusal};
 
 use crate::template::TemplateError;
 
@@ -225,9 +225,42 @@ impl DeployError {
             }
             Self::TimedOut { .. } => "give the step more time, or a shorter deploy.settle",
             Self::PortsUnavailable { .. } => "see whether the Manager runs: oa tree",
+            Self::Engine { cause, .. } if !cause.is_retryable() => {
+                "correct the unit file, push, and deploy again"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn code(&self) -> FailureCode {
+        match self {
+            Self::UnknownCluster { .. } => FailureCode::ClusterUnknown,
+            Self::NoMachines => FailureCode::NoMachine,
+            Self::InstanceCount { .. }
+            | Self::Quorum { .. }
+            | Self::HealthPath { .. }
+            | Self::HealthWithoutPort => FailureCode::FleetConfigInvalid,
+            Self::NoUnits | Self::EmptyUnit { .. } | Self::NamedTwice { .. } | Self::Name(_) => {
+                FailureCode::UnitInvalid
+            }
+            Self::Template { .. } => FailureCode::TemplateRefused,
+            Self::Superseded { .. } | Self::Interfered { .. } => FailureCode::Superseded,
+            Self::Unhealthy { .. } | Self::NotBack { .. } | Self::Lingering { .. } => {
+                FailureCode::UnitUnhealthy
+            }
+            Self::Ports(_) | Self::PortsUnavailable { .. } | Self::PortMissing { .. } => {
+                FailureCode::NoPort
+            }
+            Self::Journal { .. } => FailureCode::WorkerFailed,
+            Self::Engine { cause: EngineError::InvalidUnit { .. }, .. } => FailureCode::UnitInvalid,
+            Self::Engine { cause, .. } if !cause.is_retryable() => FailureCode::UnitRefused,
+            Self::Engine { .. } | Self::EngineSilent { .. } => FailureCode::ClusterSilent,
+            Self::TimedOut { .. } => FailureCode::TimeOver,
+            Self::Cancelled { .. } => FailureCode::Other,
+        }
     }
 
     /// The first line of what went wrong.
@@ -245,7 +278,8 @@ impl DeployError {
             message.push('\n');
             message.push_str(line);
         }
-        StepFailure { message, hint: self.hint(), retryable: self.is_retryable() }
+        let code = self.code();
+        StepFailure { message, hint: self.hint(), retryable: self.is_retryable(), code }
     }
 }
 

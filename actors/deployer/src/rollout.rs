@@ -211,6 +211,10 @@ impl Rollout {
             true => "; it printed nothing".to_owned(),
             false => format!("; it printed last:\n  {}", lines.join("\n  ")),
         };
+        let what = match self.cluster.last_end(name).await {
+            Some(end) => format!("{what}: {end}"),
+            None => what,
+        };
         DeployError::Unhealthy { unit: name.to_string(), what, logs }
     }
 

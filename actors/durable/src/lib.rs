@@ -48,6 +48,7 @@ mod shared;
 pub mod sql;
 mod storage;
 mod unit;
+mod waiting;
 mod writer;
 
 pub use config::{DatabaseConfig, Synchronous};
@@ -61,3 +62,4 @@ pub use relay::{Publisher, Relay, RelayConfig};
 pub use retention::Retention;
 pub use shared::WriterCounts;
 pub use storage::{StorageError, StorageKind, hint_of, storage_error};
+pub use waiting::WaitingMessage;

@@ -292,6 +292,13 @@ impl Cluster {
         self.data_dir.join("run").join(entry_of(name))
     }
 
+    /// What keeps a unit that is wanted from being on this machine.
+    pub(crate) fn hindrance(&self, name: &UnitName) -> Option<scheduling::Hindrance> {
+        let registry = self.registry();
+        let definitions: Vec<&Definition> = registry.iter().collect();
+        scheduling::hindrance(name, &definitions, &self.machine())
+    }
+
     /// The directory of a unit's output.
     pub(crate) fn output_of(&self, name: &UnitName) -> PathBuf {
         self.data_dir.join("output").join(entry_of(name))

@@ -4,6 +4,10 @@
 //!
 //! coreos/fleet v1.0.0, `job/job.go` (requirements, `ValidateRequirements`) and `agent/state.go` (`AbleToRun`).
 
+mod hindrance;
+
+pub(crate) use hindrance::{Hindrance, hindrance};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use oa_fleet::UnitName;

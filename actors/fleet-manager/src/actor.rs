@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use oa_fleet::Engines;
-use oa_protocol::fleet_manager::{ListMachines, ListUnitStates, ListUnits, RestartUnit, UnitLogs};
+use oa_protocol::fleet_manager::{
+    ListMachines, ListUnitStates, ListUnits, RestartUnit, ShowUnitCondition, UnitLogs,
+};
 use oa_protocol::{Registration, mailbox};
 use oa_runtime::{Actor, Backoff, ChildSpec, Context, Failure, Mailbox, PostOffice, Subscription};
 
@@ -53,6 +55,7 @@ impl Actor for FleetManager {
                 .accept::<ListUnits, _>(&worker)
                 .accept::<ListUnitStates, _>(&worker)
                 .accept::<UnitLogs, _>(&worker)
+                .accept::<ShowUnitCondition, _>(&worker)
                 .accept::<RestartUnit, _>(&worker)
                 .window(1);
             consumers.push(post_office.serve(mailbox).await?);

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oa_fleet::{Engine, EngineError, Engines, LogQuery};
-use oa_protocol::fleet_manager::{ListMachines, ListUnitStates, ListUnits, RestartUnit, UnitLogs};
-use oa_protocol::unit::{LogPage, Machine, Unit, UnitState};
+use oa_protocol::fleet_manager::{
+    ListMachines, ListUnitStates, ListUnits, RestartUnit, ShowUnitCondition, UnitLogs,
+};
+use oa_protocol::unit::{LogPage, Machine, Unit, UnitCondition, UnitState};
 use oa_protocol::{EtcdToken, Refusal};
 use oa_runtime::{Actor, Context, Failure, Handler};
 
@@ -121,6 +123,19 @@ impl Handler<RestartUnit> for Worker {
         let name = &asked.unit_name;
         Ok(self
             .ask(&asked.etcd_token, CALL_WITHIN, async |engine| engine.restart(name).await)
+            .await)
+    }
+}
+
+impl Handler<ShowUnitCondition> for Worker {
+    async fn handle(
+        &mut self,
+        asked: ShowUnitCondition,
+        _ctx: &mut Context<Self>,
+    ) -> Result<Result<Option<UnitCondition>, Refusal>, Failure> {
+        let name = &asked.unit_name;
+        Ok(self
+            .ask(&asked.etcd_token, CALL_WITHIN, async |engine| engine.condition(name).await)
             .await)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use oa_protocol::UnitName;
-use oa_protocol::unit::{LogPage, Machine, Unit, UnitDesire, UnitOption, UnitState};
+use oa_protocol::unit::{LogPage, Machine, Unit, UnitCondition, UnitDesire, UnitOption, UnitState};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
@@ -310,6 +310,19 @@ impl Engine for FleetClient {
             Err(why) if is_missing_route(&why) => {
                 Err(EngineError::Unsupported { endpoint: self.endpoint.clone(), action })
             }
+            Err(EngineError::Refused { status: 404, .. }) => {
+                Err(EngineError::UnknownUnit { unit: name.to_string() })
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    async fn condition(&self, name: &UnitName) -> Result<Option<UnitCondition>, EngineError> {
+        let action = format!("ask how {name} does");
+        match self.get(&action, &["oa", "v1", "units", name.as_str(), "status"], &[]).await {
+            Ok(condition) => Ok(Some(condition)),
+            // A real Fleet knows the state of a unit and nothing more.
+            Err(why) if is_missing_route(&why) => Ok(None),
             Err(EngineError::Refused { status: 404, .. }) => {
                 Err(EngineError::UnknownUnit { unit: name.to_string() })
             }

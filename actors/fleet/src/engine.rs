@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use oa_protocol::UnitName;
-use oa_protocol::unit::{LogPage, Machine, Unit, UnitDesire, UnitOption, UnitState};
+use oa_protocol::unit::{LogPage, Machine, Unit, UnitCondition, UnitDesire, UnitOption, UnitState};
 
 use crate::error::EngineError;
 
@@ -58,6 +58,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What a unit printed; also for a while after it is gone.
     async fn logs(&self, name: &UnitName, query: LogQuery) -> Result<LogPage, EngineError>;
+
+    /// How one unit does, in more words than its state has; `None` if this engine knows no more than that.
+    async fn condition(&self, _name: &UnitName) -> Result<Option<UnitCondition>, EngineError> {
+        Ok(None)
+    }
 
     /// Stops a unit and starts it again.
     async fn restart(&self, name: &UnitName) -> Result<(), EngineError>;

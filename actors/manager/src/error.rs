@@ -210,6 +210,21 @@ impl ApiError {
         self
     }
 
+    /// Adds the names that `typed` may have meant, if some are near.
+    pub(crate) fn did_you_mean<'a>(
+        mut self,
+        typed: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        self.hint = oa_api::did_you_mean(typed, names).or(self.hint);
+        self
+    }
+
+    /// The word for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The status that it is answered with.
     pub(crate) fn status(&self) -> StatusCode {
         self.status

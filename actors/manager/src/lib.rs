@@ -27,6 +27,7 @@ mod services;
 mod time;
 mod validation;
 mod views;
+mod why;
 
 pub use actor::{Manager, ManagerArgs, child_spec};
 pub use auth::{AdminTokenError, Permission};

@@ -120,9 +120,11 @@ pub(crate) fn workflow(record: WorkflowRecord, now_ms: i64) -> oa_api::Workflow 
         updated_at: Some(rfc1123(record.updated_at_ms)),
         state: workflow_state(record.status),
         waiting_for: record.waiting_for,
-        failure: record
-            .failure
-            .map(|failure| WorkflowFailure { message: failure.message, hint: failure.hint }),
+        failure: record.failure.map(|failure| WorkflowFailure {
+            message: failure.message,
+            hint: failure.hint,
+            code: failure.code.as_str().map(str::to_owned),
+        }),
         steps: record.steps.into_iter().map(|step| workflow_step(step, record.status)).collect(),
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{EtcdToken, UnitName};
 use crate::refusal::Refusal;
-use crate::unit::{LogPage, Machine, Unit, UnitState};
+use crate::unit::{LogPage, Machine, Unit, UnitCondition, UnitState};
 
 macro_rules! question {
     ($(#[$doc:meta])* $name:ident, $wire:literal, $answer:ty, { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? }) => {
@@ -59,6 +59,13 @@ question! {
 question! {
     /// Stop a unit and start it again.
     RestartUnit, "fleet_manager.restart_unit", (), {
+        /// Which unit.
+        unit_name: UnitName,
+    }
+}
+question! {
+    /// What holds a unit up, or how did it end? Nothing if its engine cannot say more than the unit's state.
+    ShowUnitCondition, "fleet_manager.unit_condition", Option<UnitCondition>, {
         /// Which unit.
         unit_name: UnitName,
     }

@@ -12,7 +12,10 @@ use oa_runtime::Wire;
 use crate::build::{ConfigCommand, ConfigOutput};
 use crate::cluster::{FleetConfig, HealthCheck, RolloutPolicy};
 use crate::deploy::{DeployCommand, DeployOutput, DeployedUnit};
-use crate::fleet_manager::{ListMachines, ListUnitStates, ListUnits, RestartUnit, UnitLogs};
+use crate::failure_code::FailureCode;
+use crate::fleet_manager::{
+    ListMachines, ListUnitStates, ListUnits, RestartUnit, ShowUnitCondition, UnitLogs,
+};
 use crate::ids::{EtcdToken, UnitName, WorkflowId};
 use crate::manager::{GetCluster, ReleasePorts, ReportSystemEvent, ReservePorts};
 use crate::module::Heartbeat;
@@ -156,8 +159,15 @@ fn reports_of_workers_keep_their_shape() {
             output: StepOutput::Deploy(DeployOutput { units: vec![deployed] }),
         }),
     );
-    let failure = StepFailure { message: "no".into(), hint: Some("try".into()), retryable: true };
-    check("failed", &report(StepNews::Failed { failure }));
+    let failure = |code| StepFailure {
+        message: "no".into(),
+        hint: Some("try".into()),
+        retryable: true,
+        code,
+    };
+    check("failed", &report(StepNews::Failed { failure: failure(FailureCode::Other) }));
+    let unhealthy = failure(FailureCode::UnitUnhealthy);
+    check("failed_with_code", &report(StepNews::Failed { failure: unhealthy }));
 }
 
 #[test]
@@ -212,6 +222,7 @@ fn questions_about_clusters_keep_their_shape() {
         },
     );
     check("", &RestartUnit { etcd_token: token(), unit_name: unit_name() });
+    check("", &ShowUnitCondition { etcd_token: token(), unit_name: unit_name() });
 }
 
 #[test]

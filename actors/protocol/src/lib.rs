@@ -15,6 +15,7 @@
 pub mod build;
 pub mod cluster;
 pub mod deploy;
+mod failure_code;
 pub mod fleet_manager;
 pub mod ids;
 pub mod mailbox;
@@ -29,6 +30,7 @@ pub mod workflow;
 #[cfg(test)]
 mod golden;
 
+pub use failure_code::FailureCode;
 pub use ids::{AttemptId, EtcdToken, InvalidName, UnitName, WorkflowId};
 pub use refusal::{Refusal, RefusalCode};
 pub use registration::{Registration, Workload};

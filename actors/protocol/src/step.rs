@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::ConfigOutput;
 use crate::deploy::DeployOutput;
+use crate::failure_code::FailureCode;
 use crate::ids::{AttemptId, WorkflowId};
 
 /// Names one attempt at one step. Every command carries it and every report repeats it.
@@ -106,6 +107,9 @@ pub struct StepFailure {
     /// Whether another attempt may succeed.
     #[serde(default)]
     pub retryable: bool,
+    /// What kind of failure it is.
+    #[serde(default, skip_serializing_if = "FailureCode::is_other")]
+    pub code: FailureCode,
 }
 
 /// Asks a worker to give up an attempt; sent to the mailbox that got the command.

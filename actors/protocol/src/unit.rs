@@ -133,3 +133,32 @@ pub struct LogPage {
     #[serde(default)]
     pub dropped: u64,
 }
+
+/// How a unit does, in more words than its [`UnitState`]: what an engine of ours can say beside the Fleet API.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnitCondition {
+    /// Where it stands: that of its keeper, such as `auto_restart`, or why it has none, such as `conflict`.
+    pub phase: String,
+    /// Active state, in systemd's words.
+    pub active: String,
+    /// Sub state, in systemd's words.
+    pub sub: String,
+    /// How it ended, in systemd's words, such as `exit-code` or `start-limit-hit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// Since when: milliseconds since 1970, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<i64>,
+    /// Starts so far, restarts included.
+    pub starts: u32,
+    /// How its last main process ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<String>,
+    /// More, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What it waits for, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+}

@@ -28,7 +28,7 @@ pub use clusters::{Cluster, ClusterError, Clusters, NewCluster};
 pub use error::StoreError;
 pub use journal::{Applied, Journal, JournalError, WorkflowChange};
 pub use modules::{Module, Modules};
-pub use oa_durable::{StorageError, StorageKind, Synchronous};
+pub use oa_durable::{StorageError, StorageKind, Synchronous, WaitingMessage};
 pub use ports::{PortError, Ports};
 pub use record::{JournalEntry, StepRecord, WireFields, WorkflowRecord};
 pub use store::{Store, StoreConfig};

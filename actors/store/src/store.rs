@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use oa_durable::{Database, DatabaseConfig, Outbox, Relay, RelayConfig, Synchronous};
+use oa_durable::{Database, DatabaseConfig, DeadMessages, Outbox, Relay, RelayConfig, Synchronous};
 use oa_runtime::PostOffice;
 
 use crate::clock::Clock;
@@ -97,6 +97,12 @@ impl Store {
     #[must_use]
     pub fn outbox(&self) -> Outbox {
         Outbox::new(self.db.clone())
+    }
+
+    /// Messages that nobody could handle.
+    #[must_use]
+    pub fn dead_messages(&self) -> DeadMessages {
+        DeadMessages::new(self.db.clone())
     }
 
     /// Hands the messages of the outbox over, until the store is closed or the future is dropped.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use oa_durable::{Outbox, Retention};
 use oa_protocol::step::{StepFailure, StepKey, StepNews, StepReport};
-use oa_protocol::{AttemptId, WorkflowId};
+use oa_protocol::{AttemptId, FailureCode, WorkflowId};
 use oa_runtime::Address;
 use oa_test_services::disk::SmallDisk;
 use oa_worker_journal::{
@@ -75,7 +75,12 @@ fn next_attempt(step: &StepKey) -> StepKey {
 
 fn failed(message: &str) -> StepNews {
     StepNews::Failed {
-        failure: StepFailure { message: message.to_owned(), hint: None, retryable: true },
+        failure: StepFailure {
+            message: message.to_owned(),
+            hint: None,
+            retryable: true,
+            code: FailureCode::Other,
+        },
     }
 }
 

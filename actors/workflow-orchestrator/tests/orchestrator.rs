@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use oa_protocol::WorkflowId;
 use oa_protocol::build::ConfigCommand;
 use oa_protocol::mailbox;
 use oa_protocol::step::{StepFailure, StepNews, StepReport};
+use oa_protocol::{FailureCode, WorkflowId};
 use oa_runtime::{
     Actor, ChildSpec, Context, Envelope, Failure, Handler, Mailbox, PostOffice, Subscription,
     System,
@@ -162,7 +162,14 @@ impl Stage {
 }
 
 fn failed(retryable: bool) -> StepNews {
-    StepNews::Failed { failure: StepFailure { message: "no".into(), hint: None, retryable } }
+    StepNews::Failed {
+        failure: StepFailure {
+            message: "no".into(),
+            hint: None,
+            retryable,
+            code: FailureCode::Other,
+        },
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

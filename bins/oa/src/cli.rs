@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::output::Format;
 
 /// Deploys applications and shows what runs.
 #[derive(Debug, Parser)]
-#[command(name = "oa", version, after_help = AFTER_HELP, propagate_version = true)]
+#[command(
+    name = "oa",
+    version,
+    before_help = EXAMPLES,
+    after_help = AFTER_HELP,
+    propagate_version = true
+)]
 pub(crate) struct Cli {
     /// How data is printed: columns, or the REST objects.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
@@ -20,17 +26,19 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER_HELP: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   oa deploy --repo /srv/git/shop_docker.git --ref main
-  oa status
-  oa logs hello@0.service -f
-  oa workflow show 0192
+  oa status                       what runs, what is under way, what is wrong
+  oa why                          why something waits, failed or is refused
+  oa logs hello@0 -f
+  oa workflow show last";
 
+const AFTER_HELP: &str = "\
 Environment:
   OA_URL, OA_TOKEN   the node to speak to and a token for it
   OA_DATA_DIR        where the node of this machine keeps its files, used when OA_URL is not set
-  NO_COLOR           no colours
+  NO_COLOR           no colours and nothing that moves; CLICOLOR=0 and TERM=dumb do the same
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 refused, 4 not found, 5 timed out, 6 cancelled or no longer watched.";
 
@@ -45,6 +53,8 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Show the node, its clusters, what runs there, and what is under way.
     Status,
+    /// Say why something waits, failed or is refused, and what to do about it.
+    Why(Why),
     /// Show the supervised actors of the node.
     Tree,
     /// Show clusters.
@@ -54,7 +64,49 @@ pub(crate) enum Command {
     Doctor,
     /// Start a node in a directory of its own and deploy a sample application there.
     Demo,
+    /// Print a script with which a shell completes `oa`.
+    #[command(after_help = COMPLETION_HELP)]
+    Completion {
+        /// The shell.
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: CompletionShell,
+    },
 }
+
+/// A shell that can complete `oa`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompletionShell {
+    /// bash 4 and newer.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+const COMPLETION_HELP: &str = "\
+Examples:
+  oa completion bash > /etc/bash_completion.d/oa      # or: source <(oa completion bash)
+  oa completion zsh > \"${fpath[1]}/_oa\"
+  oa completion fish > ~/.config/fish/completions/oa.fish";
+
+#[derive(Debug, Args)]
+#[command(after_help = WHY_HELP)]
+pub(crate) struct Why {
+    /// A workflow (its id, a beginning of it, or `last`), a unit, or a cluster's token. [default: the node]
+    #[arg(value_name = "OBJECT")]
+    pub(crate) object: Option<String>,
+    /// The cluster of the unit, by its token. [default: the one that has the unit]
+    #[arg(long, value_name = "TOKEN", requires = "object")]
+    pub(crate) cluster: Option<String>,
+}
+
+const WHY_HELP: &str = "\
+Examples:
+  oa why                 everything on this node that waits, failed or is refused now
+  oa why last            the newest workflow
+  oa why hello@0         a unit
+  oa why local           a cluster";
 
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
@@ -87,6 +139,8 @@ pub(crate) enum WorkflowCommand {
     List(WorkflowList),
     /// Show one workflow.
     Show(WorkflowShow),
+    /// Start a workflow that was made and not executed, and wait until it has ended.
+    Execute(WorkflowExecute),
     /// Cancel a workflow, and wait until it has ended.
     Cancel(WorkflowCancel),
 }
@@ -106,7 +160,7 @@ pub(crate) struct WorkflowList {
 
 #[derive(Debug, Args)]
 pub(crate) struct WorkflowShow {
-    /// Its id, or a beginning of it that only one has.
+    /// Its id, a beginning of it that only one has, or `last`.
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     /// Follow it until it ends.
@@ -118,8 +172,18 @@ pub(crate) struct WorkflowShow {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct WorkflowExecute {
+    /// Its id, a beginning of it that only one has, or `last`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Do not wait until it has ended.
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct WorkflowCancel {
-    /// Its id, or a beginning of it that only one has.
+    /// Its id, a beginning of it that only one has, or `last`.
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     /// Why, for the event log.

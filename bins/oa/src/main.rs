@@ -15,7 +15,6 @@ mod commands;
 mod exit;
 mod output;
 mod problem;
-mod suggest;
 #[cfg(test)]
 mod test_screen;
 mod watch;

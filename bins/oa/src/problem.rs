@@ -6,7 +6,7 @@ use std::io;
 use oa_api::ClientError;
 
 use crate::exit::Exit;
-use crate::output::{Style, say};
+use crate::output::{Style, printable, say};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -67,7 +67,11 @@ impl Problem {
             return;
         }
         say(format_args!("{} {}", style.red("error:"), self.what));
-        say(format_args!("  why: {}", self.why));
+        // What a unit printed last may be part of the reason.
+        for (at, line) in self.why.lines().enumerate() {
+            let start = if at == 0 { "  why: " } else { "       " };
+            say(format_args!("{start}{}", printable(line)));
+        }
         if let Some(next) = &self.next {
             say(format_args!("  try: {next}"));
         }

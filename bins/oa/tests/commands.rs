@@ -19,12 +19,18 @@ fn workflow(state: &str, more: &Value) -> String {
 }
 
 fn deployed() -> String {
+    deployed_with(json!({"http": "/health"}))
+}
+
+/// A deployment whose health is asked for like that.
+fn deployed_with(health: Value) -> String {
     let units = json!([
         {"name": "hello@0.service", "address": "127.0.0.1:45000", "machine_id": "m1"},
         {"name": "hello@1.service", "address": "127.0.0.1:45001", "machine_id": "m1"}
     ]);
     let steps = json!([
-        {"seq": 0, "milestone": "config", "state": "succeeded", "attempts": 1, "started_at_ms": 0, "finished_at_ms": 350},
+        {"seq": 0, "milestone": "config", "state": "succeeded", "attempts": 1, "started_at_ms": 0, "finished_at_ms": 350,
+         "output": {"milestone": "config", "fleet_config": {"health": health}}},
         {"seq": 1, "milestone": "deploy", "state": "succeeded", "attempts": 1, "started_at_ms": 350,
          "finished_at_ms": 4350, "output": {"milestone": "deploy", "units": units}}
     ]);
@@ -84,6 +90,12 @@ fn deploy_follows_the_workflow_and_ends_with_addresses_alone_on_stdout() {
 }
 
 #[test]
+fn a_unit_that_is_not_known_to_speak_http_is_shown_by_host_and_port() {
+    let ran = node_that_ends(deployed_with(json!({"tcp": true}))).run(&["deploy", "--repo", "a/b"]);
+    assert!(ran.stdout.contains("hello@0.service  127.0.0.1:45000  m1\n"), "{}", ran.stdout);
+}
+
+#[test]
 fn deploy_sends_what_was_typed() {
     let (send, sent) = std::sync::mpsc::sync_channel(8);
     let node = Node::answering(move |request, body| {
@@ -138,7 +150,7 @@ fn a_failed_workflow_says_where_why_and_what_next_and_exits_1() {
     let ran = node_that_ends(end).run(&["deploy", "--repo", "a/b"]);
     assert_three_lines(&ran);
     let expected = format!(
-        "workflow {ID} failed at `config`\n  why: `etcd.json` is missing\n  try: add etcd.json\n"
+        "workflow {ID} failed at `config`\n  why: `etcd.json` is missing\n  try: add etcd.json; oa why {ID}\n"
     );
     assert!(ran.stderr.ends_with(&expected), "{}", ran.stderr);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
-use url::Url;
+use url::{ParseError, Url};
 
 use super::error::ClientError;
 use crate::local::{self, NodeFile};
@@ -38,9 +38,13 @@ impl Endpoint {
     /// [`ClientError::BadUrl`] unless it is `http` or `https` with a host and without a user or a query.
     pub fn new(url: &str, token: Option<SecretString>) -> Result<Self, ClientError> {
         let refuse = |why: &str| ClientError::BadUrl { text: url.into(), why: why.into() };
-        let parsed = Url::parse(url).map_err(|error| refuse(&error.to_string()))?;
+        const WANTED: &str = "it must begin with http:// or https:// and name a host";
+        let parsed = Url::parse(url).map_err(|error| match error {
+            ParseError::RelativeUrlWithoutBase => refuse(WANTED),
+            error => refuse(&error.to_string()),
+        })?;
         if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
-            return Err(refuse("it must begin with http:// or https:// and name a host"));
+            return Err(refuse(WANTED));
         }
         if !parsed.username().is_empty() || parsed.password().is_some() {
             // Not shown: the text holds a password.

@@ -124,6 +124,9 @@ impl ClientError {
             Self::NoNode { .. } | Self::NoDataDir => {
                 Some("start a node with `oa-node`, or set OA_URL and OA_TOKEN to those of a running one".into())
             }
+            Self::BadUrl { text, .. } if !text.is_empty() && !text.contains("://") && !text.contains('@') => {
+                Some(format!("set OA_URL to http://{text}, if that is the node's address"))
+            }
             Self::BadUrl { .. } => Some("set OA_URL to something like http://127.0.0.1:4000".into()),
             Self::LocalFile { cause, path } if cause.kind() == io::ErrorKind::PermissionDenied => Some(format!(
                 "run as the user who owns {}, or set OA_URL and OA_TOKEN",
@@ -132,7 +135,7 @@ impl ClientError {
             Self::LocalFile { .. } => Some("start the node again: it writes the file when it is ready".into()),
             Self::BadToken => Some("set OA_TOKEN to the token alone".into()),
             Self::Setup { .. } => Some("install the certificates of authorities (package `ca-certificates`)".into()),
-            Self::Unreachable { .. } => Some("see that the node runs and that OA_URL names it".into()),
+            Self::Unreachable { url, cause } => Some(unreachable_hint(url, &root_cause(cause))),
             Self::Timeout { .. } => Some("see in the node's log what it is busy with, then try again".into()),
             Self::Unauthorized { .. } => {
                 Some("set OA_TOKEN to a valid token; a node on this machine keeps one in <data dir>/admin-token".into())
@@ -152,6 +155,25 @@ impl ClientError {
     }
 }
 
+/// What to do about a connection that was not made, or broke.
+fn unreachable_hint(url: &str, cause: &str) -> String {
+    match url.split_once("://") {
+        // What came back is no TLS.
+        Some(("https", rest)) if cause.contains("corrupt message") => {
+            format!("whoever is there does not speak TLS: set OA_URL to http://{rest}")
+        }
+        // What came back is no HTTP: perhaps TLS, which was not spoken to it.
+        Some(("http", rest))
+            if ["HTTP", "closed", "reset"].iter().any(|word| cause.contains(word)) =>
+        {
+            format!(
+                "whoever is there may speak TLS: try OA_URL=https://{rest}, or see that it is a node"
+            )
+        }
+        _ => "see that the node runs (`oa-node`) and that OA_URL names it".to_owned(),
+    }
+}
+
 /// The innermost cause: the outer ones only repeat that a request failed.
 fn root_cause(error: &dyn Error) -> String {
     let mut innermost = error;
@@ -159,4 +181,24 @@ fn root_cause(error: &dyn Error) -> String {
         innermost = cause;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wrong_scheme_is_told_from_a_node_that_is_down() {
+        let hint = |url, cause| unreachable_hint(url, cause);
+        let corrupt = "received corrupt message of type InvalidContentType";
+        assert!(hint("https://n:4000/", corrupt).ends_with("http://n:4000/"));
+        assert!(hint("http://n:4000/", "invalid HTTP version parsed").contains("https://n:4000/"));
+        assert!(hint("http://n:4000/", "Connection refused (os error 111)").contains("oa-node"));
+    }
+
+    #[test]
+    fn an_address_without_a_scheme_gets_one() {
+        let error = ClientError::BadUrl { text: "127.0.0.1:4000".into(), why: "no scheme".into() };
+        assert!(error.hint().is_some_and(|hint| hint.contains("http://127.0.0.1:4000")));
+    }
 }

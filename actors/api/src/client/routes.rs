@@ -8,6 +8,7 @@ use super::{Client, ClientError};
 use crate::cluster::{Cluster, LogFilter, LogPage, Machine, NewCluster, Unit, UnitState};
 use crate::system_event::{NewSystemEvent, SystemEvent};
 use crate::tree::TreeNode;
+use crate::why::Finding;
 use crate::workflow::{
     CancelWorkflow, ExecuteWorkflow, NewWorkflow, Workflow, WorkflowEvents, WorkflowFilter,
 };
@@ -199,6 +200,46 @@ impl Client {
         let wait = Duration::from_millis(filter.wait_ms.unwrap_or(0));
         self.poll(&["clusters", etcd_token, "units", unit, "logs"], filter, wait.max(self.deadline))
             .await
+    }
+
+    /// What waits, failed or is refused about a workflow: `GET /workflows/:id/why`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn why_workflow(&self, id: &str) -> Result<Vec<Finding>, ClientError> {
+        self.get(&["workflows", id, "why"], &()).await
+    }
+
+    /// What waits, failed or is refused on a cluster: `GET /clusters/:etcd_token/why`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn why_cluster(&self, etcd_token: &str) -> Result<Vec<Finding>, ClientError> {
+        self.get(&["clusters", etcd_token, "why"], &()).await
+    }
+
+    /// What holds a unit up, or how it ended: `GET /clusters/:etcd_token/units/:unit/why`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn why_unit(
+        &self,
+        etcd_token: &str,
+        unit: &str,
+    ) -> Result<Vec<Finding>, ClientError> {
+        self.get(&["clusters", etcd_token, "units", unit, "why"], &()).await
+    }
+
+    /// Everything on the node that waits, failed or is refused now: `GET /why`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn why(&self) -> Result<Vec<Finding>, ClientError> {
+        self.get(&["why"], &()).await
     }
 
     /// System events of the last `lookback` hours, 24 by default, all for 0: `GET /system_events`.

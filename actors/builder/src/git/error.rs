@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use oa_protocol::FailureCode;
+
 use super::reference::GitRef;
 use super::url::GitUrl;
 
@@ -184,6 +186,21 @@ pub enum GitError {
 }
 
 impl GitError {
+    /// What kind of failure it is for the workflow.
+    #[must_use]
+    pub fn code(&self) -> FailureCode {
+        match self {
+            Self::UnknownRepository { .. } => FailureCode::RepositoryNotFound,
+            Self::UnknownRef { .. } => FailureCode::RevisionNotFound,
+            Self::Unreachable { .. } => FailureCode::RepositoryUnreachable,
+            Self::PushRefused { .. } | Self::PushRaces { .. } => FailureCode::PushRefused,
+            Self::Spawn { .. } => FailureCode::GitUnusable,
+            Self::TimedOut { .. } => FailureCode::TimeOver,
+            Self::Workspace { .. } | Self::Failed { .. } => FailureCode::WorkerFailed,
+            _ => FailureCode::RepositoryRefused,
+        }
+    }
+
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -12,6 +12,7 @@ mod machines;
 mod name;
 mod page;
 mod put;
+mod status;
 mod units;
 
 use std::fs::{self, Permissions};
@@ -131,6 +132,7 @@ fn routes(config: &mut web::ServiceConfig) {
     }
     config.service(resource("/oa/v1/units/{name}/logs", "GET").route(web::get().to(logs::get)));
     config.service(resource("/oa/v1/units/{name}/keeper", "GET").route(web::get().to(keeper::get)));
+    config.service(resource("/oa/v1/units/{name}/status", "GET").route(web::get().to(status::get)));
     config.service(
         resource("/oa/v1/units/{name}/restart", "POST").route(web::post().to(units::restart)),
     );

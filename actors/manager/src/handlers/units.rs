@@ -1,7 +1,8 @@
 //! Units of a cluster: their output, and restarting them.
 
 use actix_web::HttpResponse;
-use oa_protocol::UnitName;
+use actix_web::http::StatusCode;
+use oa_protocol::{EtcdToken, UnitName};
 
 use crate::error::{ApiError, Problem};
 use crate::request::{Call, wait_of};
@@ -19,8 +20,8 @@ pub(crate) async fn get_log_text(call: Call) -> Result<HttpResponse, ApiError> {
     let unit = unit_name(&call)?;
     let query =
         LogQuery { after: None, lines: Some(DEFAULT_LINES), wait: std::time::Duration::ZERO };
-    let page = call.app.fleet.logs(cluster.etcd_token, unit, query).await?;
-    views::ok(&page.text)
+    let page = call.app.fleet.logs(cluster.etcd_token.clone(), unit.clone(), query).await;
+    views::ok(&or_nearest(&call, cluster.etcd_token, &unit, page).await?.text)
 }
 
 /// `GET /clusters/:etcd_token/units/:unit_name/logs`: a page; with `after` what came later, waited for `wait_ms`.
@@ -45,7 +46,8 @@ pub(crate) async fn get_log_page(call: Call) -> Result<HttpResponse, ApiError> {
         lines: lines.and_then(|lines| u32::try_from(lines).ok()),
         wait,
     };
-    views::ok(&call.app.fleet.logs(cluster.etcd_token, unit, query).await?)
+    let page = call.app.fleet.logs(cluster.etcd_token.clone(), unit.clone(), query).await;
+    views::ok(&or_nearest(&call, cluster.etcd_token, &unit, page).await?)
 }
 
 /// `POST …/units/:unit_name/restart`: stops the unit and starts it again.
@@ -53,7 +55,8 @@ pub(crate) async fn restart_unit(call: Call) -> Result<HttpResponse, ApiError> {
     let cluster = call.app.clusters.get(call.path("etcd_token")).await?;
     let unit = unit_name(&call)?;
     let answer = format!("{unit} was restarted");
-    call.app.fleet.restart(cluster.etcd_token, unit).await?;
+    let done = call.app.fleet.restart(cluster.etcd_token.clone(), unit.clone()).await;
+    or_nearest(&call, cluster.etcd_token, &unit, done).await?;
     views::ok(&answer)
 }
 
@@ -66,8 +69,24 @@ pub(crate) async fn restart_unit_by_get(call: Call) -> Result<HttpResponse, ApiE
     restart_unit(call).await
 }
 
+/// A unit that is not there gets the names that may have been meant.
+async fn or_nearest<T>(
+    call: &Call,
+    cluster: EtcdToken,
+    unit: &UnitName,
+    answer: Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    match answer {
+        Err(error) if error.status() == StatusCode::NOT_FOUND => {
+            let known = call.app.fleet.units(cluster).await.unwrap_or_default();
+            Err(error.did_you_mean(unit.as_str(), known.iter().map(|known| known.name.as_str())))
+        }
+        answer => answer,
+    }
+}
+
 /// The unit of the path. Some clients encode it twice.
-fn unit_name(call: &Call) -> Result<UnitName, ApiError> {
+pub(super) fn unit_name(call: &Call) -> Result<UnitName, ApiError> {
     let given = call.path("unit_name");
     let name = routes::decode(given).unwrap_or_else(|| given.to_owned());
     UnitName::new(name).map_err(|error| {

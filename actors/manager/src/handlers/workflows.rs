@@ -40,7 +40,7 @@ pub(crate) async fn list_workflows(call: Call) -> Result<HttpResponse, ApiError>
 
 /// `GET /workflows/:id`.
 pub(crate) async fn get_workflow(call: Call) -> Result<HttpResponse, ApiError> {
-    views::ok(&call.app.workflows.get(workflow_id(&call)?).await?)
+    views::ok(&call.app.workflows.get(workflow_id(&call).await?).await?)
 }
 
 /// `POST /workflows`: 201 with the path of the new workflow. Nothing is required.
@@ -56,7 +56,7 @@ pub(crate) async fn create_workflow(call: Call) -> Result<HttpResponse, ApiError
 
 /// `PUT` and `PATCH /workflows/:id`: 204. What is absent stays; `workflow_error: true` ends an open workflow.
 pub(crate) async fn update_workflow(call: Call) -> Result<HttpResponse, ApiError> {
-    let id = workflow_id(&call)?;
+    let id = workflow_id(&call).await?;
     let allow_local = call.app.config.allow_local_repositories;
     let mut fields = call.fields(WORKFLOW);
     let plan = workflow_fields(&mut fields, allow_local, str::to_owned);
@@ -73,13 +73,13 @@ pub(crate) async fn update_workflow(call: Call) -> Result<HttpResponse, ApiError
 
 /// `DELETE /workflows/:id`: 204; a workflow under way is cancelled first.
 pub(crate) async fn delete_workflow(call: Call) -> Result<HttpResponse, ApiError> {
-    call.app.workflows.delete(workflow_id(&call)?, &actor(&call)).await?;
+    call.app.workflows.delete(workflow_id(&call).await?, &actor(&call)).await?;
     views::no_content()
 }
 
 /// `POST /workflows/:id/execute`: 202 once the start is written down; 409 if it was started before.
 pub(crate) async fn execute_workflow(call: Call) -> Result<HttpResponse, ApiError> {
-    let id = workflow_id(&call)?;
+    let id = workflow_id(&call).await?;
     let mut fields = call.fields(WORKFLOW);
     let mut options = Map::new();
     if let Some(force) = fields.boolean("force_build").value() {
@@ -97,7 +97,7 @@ pub(crate) async fn execute_workflow(call: Call) -> Result<HttpResponse, ApiErro
 
 /// `POST /workflows/:id/cancel`: 202 once the end is written down; 409 if it has ended before.
 pub(crate) async fn cancel_workflow(call: Call) -> Result<HttpResponse, ApiError> {
-    let id = workflow_id(&call)?;
+    let id = workflow_id(&call).await?;
     let mut fields = call.fields(WORKFLOW);
     let reason = fields.prose("reason", MAX_REASON).value().unwrap_or_default();
     for name in call.params.keys().filter(|name| !matches!(name.as_str(), "reason" | "id")) {
@@ -111,7 +111,7 @@ pub(crate) async fn cancel_workflow(call: Call) -> Result<HttpResponse, ApiError
 
 /// `GET /workflows/:id/events`: what happened after the version `after`, waited for `wait_ms` if nothing did yet.
 pub(crate) async fn list_workflow_events(call: Call) -> Result<HttpResponse, ApiError> {
-    let id = workflow_id(&call)?;
+    let id = workflow_id(&call).await?;
     let mut fields = call.fields(WORKFLOW);
     let after =
         fields.integer("after").value().and_then(|after| u64::try_from(after).ok()).unwrap_or(0);
@@ -120,12 +120,15 @@ pub(crate) async fn list_workflow_events(call: Call) -> Result<HttpResponse, Api
     views::ok(&call.app.workflows.events(id, after, wait, &call.app.traffic).await?)
 }
 
-fn workflow_id(call: &Call) -> Result<WorkflowId, ApiError> {
+pub(super) async fn workflow_id(call: &Call) -> Result<WorkflowId, ApiError> {
     let id = call.path("id");
     // A UUID has other spellings, too; an id has one.
     let parsed =
         id.parse().ok().filter(|parsed: &WorkflowId| parsed.to_string().eq_ignore_ascii_case(id));
-    parsed.ok_or_else(|| ApiError::not_found(WORKFLOW))
+    match parsed {
+        Some(parsed) => Ok(parsed),
+        None => Err(call.app.workflows.missing(id).await),
+    }
 }
 
 fn path(id: WorkflowId) -> String {

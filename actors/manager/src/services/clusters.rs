@@ -29,10 +29,21 @@ impl ClusterService {
 
     /// The cluster with that token. What cannot be a token names no cluster.
     pub(crate) async fn get(&self, etcd_token: &str) -> Result<Cluster, ApiError> {
-        let found = self.store.clusters().get(&token(etcd_token)?).await;
-        found
-            .map_err(|error| store_failed(CLUSTER, &error))?
-            .ok_or_else(|| ApiError::not_found(CLUSTER))
+        let Ok(token) = EtcdToken::new(etcd_token) else {
+            return Err(self.missing(etcd_token).await);
+        };
+        let found = self.store.clusters().get(&token).await;
+        match found.map_err(|error| store_failed(CLUSTER, &error))? {
+            Some(cluster) => Ok(cluster),
+            None => Err(self.missing(etcd_token).await),
+        }
+    }
+
+    /// 404 for a cluster that is not there, with the tokens that may have been meant.
+    async fn missing(&self, typed: &str) -> ApiError {
+        let known = self.store.clusters().list(None).await.unwrap_or_default();
+        let tokens = known.iter().map(|cluster| cluster.etcd_token.as_str());
+        ApiError::not_found(CLUSTER).did_you_mean(typed, tokens)
     }
 
     /// Registers a cluster.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use oa_protocol::fleet_manager::{ListMachines, ListUnitStates, ListUnits, RestartUnit, UnitLogs};
-use oa_protocol::unit::{LogPage, Machine, Unit, UnitState};
+use oa_protocol::fleet_manager::{
+    ListMachines, ListUnitStates, ListUnits, RestartUnit, ShowUnitCondition, UnitLogs,
+};
+use oa_protocol::unit::{LogPage, Machine, Unit, UnitCondition, UnitState};
 use oa_protocol::{EtcdToken, Refusal, UnitName, mailbox};
 use oa_runtime::{AskError, PostOffice, Wire};
 
@@ -62,6 +64,15 @@ impl FleetService {
         let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
         self.ask(UnitLogs { etcd_token, unit_name, after, lines, wait_ms }, self.deadline + wait)
             .await
+    }
+
+    /// How a unit does, in more words than its state has; nothing if its engine knows no more.
+    pub(crate) async fn condition(
+        &self,
+        etcd_token: EtcdToken,
+        unit_name: UnitName,
+    ) -> Result<Option<UnitCondition>, ApiError> {
+        self.ask(ShowUnitCondition { etcd_token, unit_name }, self.deadline).await
     }
 
     /// Stops a unit and starts it again.

@@ -6,6 +6,7 @@ use oa_api::{Workflow, WorkflowEvents};
 use oa_protocol::workflow::WorkflowChanged;
 use oa_protocol::{WorkflowId, mailbox};
 use oa_runtime::PostOffice;
+use oa_store::workflow::{Milestone, MilestoneError};
 use oa_store::{
     Applied, Event, Ignored, JournalError, NewWorkflow, Store, WorkflowError, WorkflowFilter,
     WorkflowPatch,
@@ -22,6 +23,8 @@ use crate::{time, views};
 const WORKFLOW: &str = "Workflow";
 /// Most workflows of one answer: the newest.
 const MAX_WORKFLOWS: u64 = 2_000;
+/// Newest workflows among which one is looked for that was mistyped.
+const NEAR_AMONG: u64 = 500;
 /// Most events of one answer.
 const MAX_EVENTS: usize = 1_000;
 
@@ -115,7 +118,10 @@ impl WorkflowService {
     pub(crate) async fn get(&self, id: WorkflowId) -> Result<Workflow, ApiError> {
         let found =
             self.store.workflows().get(id).await.map_err(|error| store_failed(WORKFLOW, &error))?;
-        found.map(|record| views::workflow(record, time::now_ms())).ok_or_else(not_found)
+        match found {
+            Some(record) => Ok(views::workflow(record, time::now_ms())),
+            None => Err(self.missing(&id.to_string()).await),
+        }
     }
 
     /// Makes a workflow.
@@ -163,7 +169,7 @@ impl WorkflowService {
         };
         match self.store.workflows().update(id, patch).await {
             Ok(true) => {}
-            Ok(false) => return Err(not_found()),
+            Ok(false) => return Err(self.missing(&id.to_string()).await),
             Err(WorkflowError::Started { .. }) if is_whole_object => {}
             Err(error) => return Err(refused(error)),
         }
@@ -187,7 +193,7 @@ impl WorkflowService {
                 self.hint(id);
                 Ok(())
             }
-            Ok(false) => Err(not_found()),
+            Ok(false) => Err(self.missing(&id.to_string()).await),
             Err(error) => Err(refused(error)),
         }
     }
@@ -223,7 +229,9 @@ impl WorkflowService {
     ) -> Result<WorkflowEvents, ApiError> {
         let journal = self.store.journal();
         let failed = |error| store_failed(WORKFLOW, &error);
-        let state = journal.load(id).await.map_err(failed)?.ok_or_else(not_found)?;
+        let Some(state) = journal.load(id).await.map_err(failed)? else {
+            return Err(self.missing(&id.to_string()).await);
+        };
         // Whoever knows the end waits for nothing.
         let wait = if state.status.is_finished() { Duration::ZERO } else { wait };
         let mut entries =
@@ -242,9 +250,19 @@ impl WorkflowService {
         })
     }
 
+    /// 404 for a workflow that is not there, with the ids that may have been meant.
+    pub(crate) async fn missing(&self, typed: &str) -> ApiError {
+        // Without a database there is no suggestion, and the answer stays what it is.
+        let ids = self.store.workflows().newest_ids(NEAR_AMONG).await.unwrap_or_default();
+        not_found().did_you_mean(typed, ids.iter().map(String::as_str))
+    }
+
     async fn apply(&self, id: WorkflowId, event: Event) -> Result<Applied, ApiError> {
-        let applied = self.store.journal().apply(id, event).await.map_err(|error| match error {
-            JournalError::UnknownWorkflow { .. } => not_found(),
+        let applied = self.store.journal().apply(id, event).await;
+        if let Err(JournalError::UnknownWorkflow { .. }) = applied {
+            return Err(self.missing(&id.to_string()).await);
+        }
+        let applied = applied.map_err(|error| match error {
             JournalError::Fenced => {
                 tracing::warn!("another process decides about workflows now");
                 ApiError::unavailable("not_the_owner", "Another node decides about workflows now")
@@ -297,6 +315,10 @@ fn refused(error: WorkflowError) -> ApiError {
         }
         WorkflowError::Milestones(error) => {
             let problem = Problem::new(field.unwrap_or("milestones"), error.to_string());
+            let problem = match nearest_milestone(&error) {
+                Some(suggestion) => problem.allowed(suggestion),
+                None => problem,
+            };
             ApiError::invalid_fields(WORKFLOW, vec![problem]).fields_on_top()
         }
         WorkflowError::Started { .. } | WorkflowError::VersionConflict { .. } => {
@@ -308,4 +330,9 @@ fn refused(error: WorkflowError) -> ApiError {
             ApiError::internal(WORKFLOW)
         }
     }
+}
+
+fn nearest_milestone(error: &MilestoneError) -> Option<String> {
+    let MilestoneError::Unknown { name, .. } = error else { return None };
+    oa_api::did_you_mean(name, Milestone::ALL.iter().map(|milestone| milestone.as_str()))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use oa_manager::{Manager, ManagerArgs, ManagerConfig, child_spec};
 use oa_runtime::{ActorRef, PostOffice, System, Transport};
-use oa_store::{Store, StoreConfig};
+use oa_store::{Clock, Store, StoreConfig};
 use oa_transport_memory::MemoryTransport;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -53,13 +53,22 @@ impl TestManager {
             ..ManagerConfig::default()
         };
         change(&mut config);
-        Self::start_in(tempfile::tempdir().expect("a directory"), config).await
+        Self::start_in(tempfile::tempdir().expect("a directory"), config, Clock::default()).await
     }
 
-    async fn start_in(dir: TempDir, config: ManagerConfig) -> Self {
-        let store = Store::open(&StoreConfig::new(dir.path().join("management.db"), "test"))
-            .await
-            .expect("a store");
+    /// One whose store reads the time from `clock`.
+    pub(crate) async fn start_at(clock: Clock) -> Self {
+        let config = ManagerConfig {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            ..ManagerConfig::default()
+        };
+        Self::start_in(tempfile::tempdir().expect("a directory"), config, clock).await
+    }
+
+    async fn start_in(dir: TempDir, config: ManagerConfig, clock: Clock) -> Self {
+        let settings =
+            StoreConfig { clock, ..StoreConfig::new(dir.path().join("management.db"), "test") };
+        let store = Store::open(&settings).await.expect("a store");
         let system = System::builder("test").arbiters(1).build();
         let transport = Arc::new(MemoryTransport::new());
         let post_office =
@@ -82,7 +91,7 @@ impl TestManager {
         let Self { system, store, dir, config, .. } = self;
         system.shutdown(LIMIT).await;
         store.close().await;
-        Self::start_in(dir, config).await
+        Self::start_in(dir, config, Clock::default()).await
     }
 
     /// Stops it in order.

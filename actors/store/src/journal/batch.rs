@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use oa_protocol::WorkflowId;
 use oa_protocol::step::{StepFailure, StepNews, StepReport};
+use oa_protocol::{FailureCode, WorkflowId};
 use oa_runtime::{EncodeError, Envelope};
 
 use super::load::{States, Waiter};
@@ -208,7 +208,8 @@ fn planned(
         }
     };
     let message = format!("the command cannot be sent: {cause}");
-    let failure = StepFailure { message, hint: None, retryable: false };
+    let code = FailureCode::PlanIncomplete;
+    let failure = StepFailure { message, hint: None, retryable: false, code };
     let report = StepReport {
         step: live.key(state.id),
         worker: "journal".to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use oa_protocol::build::{ConfigCommand, ConfigOutput};
 use oa_protocol::deploy::DeployCommand;
 use oa_protocol::step::{StepKey, StepOutput};
-use oa_protocol::{AttemptId, EtcdToken, UnitName, WorkflowId};
+use oa_protocol::{AttemptId, EtcdToken, FailureCode, UnitName, WorkflowId};
 use sha2::{Digest, Sha256};
 use uuid::Builder;
 
@@ -62,6 +62,7 @@ impl Draft {
             None => self.fail(WorkflowFailure {
                 message: "the workflow has no scheduled_start_time".to_owned(),
                 hint: Some("set scheduled_start_time, or leave `scheduled` out".to_owned()),
+                code: FailureCode::PlanIncomplete,
             }),
             Some(at_ms) if at_ms <= self.now_ms => {
                 self.end_step(StepStatus::Done);
@@ -224,6 +225,7 @@ fn config_command(
             WorkflowFailure {
                 message: "the workflow names no deployment repository".to_owned(),
                 hint: Some("create it with `deployment_repo`".to_owned()),
+                code: FailureCode::PlanIncomplete,
             }
         })?;
     let later = state.steps.iter().skip(step.seq as usize);
@@ -245,6 +247,7 @@ fn deployable(state: &WorkflowState) -> Result<(&EtcdToken, &ConfigOutput), Work
     let refuse = |message: &str, hint: &str| WorkflowFailure {
         message: message.into(),
         hint: Some(hint.into()),
+        code: FailureCode::PlanIncomplete,
     };
     let output = last_config(state).ok_or_else(|| {
         refuse("no `config` milestone has run before this one", "list `config` before `deploy`")
@@ -283,6 +286,7 @@ pub(super) fn wanted_targets(
     let targets = targets.map_err(|invalid| WorkflowFailure {
         message: invalid.to_string(),
         hint: Some("rename the unit file in the deployment repository".to_owned()),
+        code: FailureCode::UnitInvalid,
     })?;
     Ok(targets.into_iter().collect())
 }

@@ -1,5 +1,6 @@
 //! A transition in the making.
 
+use oa_protocol::FailureCode;
 use oa_protocol::step::{CancelStep, StepFailure};
 
 use super::plan::{Command, Entry, Outgoing, Plan};
@@ -120,6 +121,7 @@ impl Draft {
         self.next.failure = Some(WorkflowFailure {
             message: bounded(&failure.message),
             hint: failure.hint.as_deref().map(bounded),
+            code: failure.code,
         });
         self.finish(Status::Failed);
         self.say(format!("workflow failed after {}", self.age()));
@@ -144,7 +146,8 @@ impl Draft {
             (false, false) => StepStatus::Skipped,
         });
         self.next.cancel_by = Some(by.to_owned());
-        self.next.failure = Some(WorkflowFailure { message: text.clone(), hint: None });
+        self.next.failure =
+            Some(WorkflowFailure { message: text.clone(), hint: None, code: FailureCode::Other });
         self.say(text);
         self.finish(Status::Cancelled);
     }

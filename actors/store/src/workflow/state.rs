@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use oa_protocol::mailbox;
 use oa_protocol::step::{StepFailure, StepKey, StepOutput};
-use oa_protocol::{AttemptId, WorkflowId};
+use oa_protocol::{AttemptId, FailureCode, WorkflowId};
 use oa_runtime::Address;
 use serde::{Deserialize, Serialize};
 
@@ -211,6 +211,9 @@ pub struct WorkflowFailure {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What kind of failure it is.
+    #[serde(default, skip_serializing_if = "FailureCode::is_other")]
+    pub code: FailureCode,
 }
 
 /// Where commands go.

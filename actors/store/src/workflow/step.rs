@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use oa_protocol::AttemptId;
 use oa_protocol::build::ConfigOutput;
 use oa_protocol::step::{StepFailure, StepNews, StepOutput, StepReport};
+use oa_protocol::{AttemptId, FailureCode};
 
 use super::dispatch::{last_config, lost_at, wanted_targets};
 use super::draft::{Draft, bounded};
@@ -177,6 +177,7 @@ fn overdue(state: &WorkflowState, now_ms: i64) -> Plan {
             "check that a worker for this milestone runs and is connected, then create it again"
                 .to_owned(),
         ),
+        code: FailureCode::DeadlinePassed,
     });
     draft.plan("failed", TIMER)
 }
@@ -222,6 +223,7 @@ fn lost(state: &WorkflowState, attempt_id: AttemptId, now_ms: i64) -> Result<Pla
         message: format!("nothing was heard of attempt {} from {worker}", live.no),
         hint: Some("check that the worker runs and is connected".to_owned()),
         retryable: true,
+        code: FailureCode::AttemptLost,
     };
     let mut draft = Draft::new(state, now_ms);
     draft.close_attempt(AttemptStatus::Lost, Some(failure.clone()));
@@ -240,7 +242,7 @@ fn try_again(draft: &mut Draft, failure: StepFailure) {
     let tries = draft.next.current().map_or(0, |step| step.attempts);
     if tries >= MAX_TRIES {
         let message = format!("gave up after {tries} attempts: {}", failure.message);
-        return draft.fail(WorkflowFailure { message, hint: failure.hint });
+        return draft.fail(WorkflowFailure { message, hint: failure.hint, code: failure.code });
     }
     let pause_ms = pause_ms(tries);
     let (message, pause) = (bounded(&failure.message), duration_text(pause_ms));
@@ -287,8 +289,8 @@ fn reported(state: &WorkflowState, report: &StepReport, now_ms: i64) -> Result<P
             if failure.retryable {
                 try_again(&mut draft, failure.clone());
             } else {
-                let StepFailure { message, hint, .. } = failure.clone();
-                draft.fail(WorkflowFailure { message, hint });
+                let StepFailure { message, hint, code, .. } = failure.clone();
+                draft.fail(WorkflowFailure { message, hint, code });
             }
             Ok(draft.plan("step_failed", &report.worker))
         }
@@ -341,6 +343,7 @@ fn succeeded(draft: &mut Draft, output: &StepOutput) {
                 "the worker answered milestone {milestone} with the output of another one"
             ),
             hint: Some("check that all nodes run the same release".to_owned()),
+            code: FailureCode::WorkerFailed,
         });
     }
     draft.close_attempt(AttemptStatus::Succeeded, None);

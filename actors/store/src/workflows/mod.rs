@@ -124,6 +124,17 @@ impl Workflows {
         list::get(self.db.reader(), id).await
     }
 
+    /// Ids of the newest workflows.
+    ///
+    /// # Errors
+    ///
+    /// What the database said.
+    pub async fn newest_ids(&self, limit: u64) -> Result<Vec<String>, StoreError> {
+        let select = "SELECT id FROM workflows ORDER BY id DESC LIMIT $1";
+        let rows = sql::query(self.db.reader(), select, [sql::db_int(limit).into()]).await?;
+        Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+    }
+
     /// Workflows that pass `filter`, the oldest first, without the outputs of their steps.
     ///
     /// A row that this release cannot read is left out and logged.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use oa_protocol::step::{StepFailure, StepKey, StepNews};
-use oa_protocol::{AttemptId, WorkflowId};
+use oa_protocol::{AttemptId, FailureCode, WorkflowId};
 use oa_store::workflow::{Target, TargetView, step};
 use oa_store::{Applied, Event, Status, TimerKind, WorkflowState};
 
@@ -35,6 +35,7 @@ fn event(dice: &mut Dice, state: &WorkflowState) -> Event {
             message: "git does not answer".into(),
             hint: Some("wait".into()),
             retryable,
+            code: FailureCode::RepositoryUnreachable,
         },
     };
     match dice.roll(24) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{NOON, Sent, Site, cancel, configured, deployed, execute, report};
-use oa_protocol::WorkflowId;
 use oa_protocol::step::{StepFailure, StepNews};
+use oa_protocol::{FailureCode, WorkflowId};
 use oa_store::{Applied, Event, Ignored, JournalError, Status, StepStatus, TimerKind};
 
 #[tokio::test]
@@ -220,8 +220,12 @@ async fn timers_fire_when_they_are_due() {
     site.apply(id, Event::TimerFired(TimerKind::Start)).await;
     assert_eq!(site.status(id).await, Status::Running);
 
-    let failure =
-        StepFailure { message: "git does not answer".into(), hint: None, retryable: true };
+    let failure = StepFailure {
+        message: "git does not answer".into(),
+        hint: None,
+        retryable: true,
+        code: FailureCode::RepositoryUnreachable,
+    };
     site.apply(id, report(site.live_key(id).await, StepNews::Failed { failure })).await;
     assert_eq!(journal.next_timer_at().await.expect("an answer"), Some(site.now_ms() + 1000));
     let early = site.apply(id, Event::TimerFired(TimerKind::Retry)).await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use oa_protocol::step::{CancelStep, StepCommand, StepFailure, StepKey, StepNews};
-use oa_protocol::{Registration, Workload, mailbox};
+use oa_protocol::{FailureCode, Registration, Workload, mailbox};
 use oa_runtime::{
     Actor, Address, Backoff, ChildSpec, Context, Failure, Handler, Mailbox, Message, PostOffice,
     RestartPolicy, Subscription,
@@ -245,7 +245,8 @@ impl<C: Craft> Worker<C> {
     /// A task that another release wrote, which this one cannot read, is given back.
     async fn give_back(&self, step: &StepKey, cause: &JournalError) -> Result<(), Failure> {
         let message = format!("the {} cannot read its own note of this step: {cause}", C::KIND);
-        let failure = StepFailure { message, hint: None, retryable: true };
+        let code = FailureCode::WorkerFailed;
+        let failure = StepFailure { message, hint: None, retryable: true, code };
         Ok(self.journal.finish_patiently(step, StepNews::Failed { failure }).await?)
     }
 }

@@ -1,5 +1,6 @@
 //! What distinguishes one worker from another.
 
+use oa_protocol::FailureCode;
 use oa_protocol::step::{StepCommand, StepFailure, StepOutput};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -105,5 +106,6 @@ impl Progress {
 /// What a cancelled step reports.
 #[must_use]
 pub fn cancellation(reason: &str) -> StepFailure {
-    StepFailure { message: format!("cancelled: {reason}"), hint: None, retryable: false }
+    let message = format!("cancelled: {reason}");
+    StepFailure { message, hint: None, retryable: false, code: FailureCode::Other }
 }

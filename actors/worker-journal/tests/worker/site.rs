@@ -8,7 +8,7 @@ use std::time::Duration;
 use oa_protocol::build::{ConfigCommand, ConfigOutput};
 use oa_protocol::module::Heartbeat;
 use oa_protocol::step::{StepFailure, StepKey, StepNews, StepOutput, StepReport};
-use oa_protocol::{AttemptId, WorkflowId, mailbox};
+use oa_protocol::{AttemptId, FailureCode, WorkflowId, mailbox};
 use oa_runtime::{
     Actor, ActorRef, ChildSpec, Context, Envelope, Failure, Handler, Mailbox, PostOffice,
     Subscription, System,
@@ -106,7 +106,12 @@ impl Craft for AsTold {
     }
 
     fn crashed(&self) -> StepFailure {
-        StepFailure { message: "it crashed".into(), hint: None, retryable: true }
+        StepFailure {
+            message: "it crashed".into(),
+            hint: None,
+            retryable: true,
+            code: FailureCode::WorkerFailed,
+        }
     }
 
     async fn work(&self, _: ConfigCommand, hands: Hands) -> Result<StepOutput, StepFailure> {

@@ -29,7 +29,10 @@ pub(super) async fn run(session: &Session, deploy: Deploy) -> Result<Exit, Probl
         .await
         .map_err(failed_to(format!("`{repo}` is not deployed")))?;
     let started = session.client.execute_workflow(&id, &ExecuteWorkflow::default()).await;
-    started.map_err(failed_to(format!("workflow {id} was made but not started")))?;
+    started.map_err(|error| {
+        failed_to(format!("workflow {id} was made but not started"))(error)
+            .or_next(format!("oa workflow execute {id}"))
+    })?;
     if detach {
         output::print_text(&format!("{id}\n"))?;
         return Ok(Exit::Ok);

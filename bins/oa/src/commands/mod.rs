@@ -1,12 +1,15 @@
 //! A file per noun.
 
 mod cluster;
+mod completion;
 mod demo;
 mod deploy;
 mod doctor;
+mod find;
 mod logs;
 mod status;
 mod tree;
+mod why;
 mod workflow;
 
 use oa_api::{Client, ClientError, DeployedUnit};
@@ -26,11 +29,12 @@ pub(crate) struct Session {
 /// Carries out the command line.
 pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
     let Cli { output: format, verbose, command } = cli;
-    if let Command::Demo = command {
-        return demo::run(verbose).await;
-    }
-    if let Command::Doctor = command {
-        return doctor::run(format).await;
+    // What needs no node.
+    match command {
+        Command::Demo => return demo::run(verbose).await,
+        Command::Completion { shell } => return completion::run(shell),
+        Command::Doctor => return doctor::run(format).await,
+        _ => {}
     }
     let client =
         Client::discover().map_err(|error| Problem::client("no node to speak to", &error))?;
@@ -40,9 +44,10 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Workflow(command) => workflow::run(&session, command).await,
         Command::Logs(logs) => logs::run(&session, logs).await,
         Command::Status => status::run(&session).await,
+        Command::Why(why) => why::run(&session, why).await,
         Command::Tree => tree::run(&session).await,
         Command::Cluster(command) => cluster::run(&session, command).await,
-        Command::Demo | Command::Doctor => Ok(Exit::Ok),
+        Command::Demo | Command::Doctor | Command::Completion { .. } => Ok(Exit::Ok),
     }
 }
 
@@ -55,10 +60,9 @@ fn failed_to(what: impl Into<String>) -> impl FnOnce(ClientError) -> Problem {
 fn units_table(units: &[DeployedUnit]) -> Table {
     let mut table = Table::new(["name", "address", "machine_id"]);
     for unit in units {
-        let address = unit.address.as_ref().map(|address| format!("http://{address}"));
         table.row([
             &unit.name,
-            address.as_deref().unwrap_or(""),
+            unit.open_at().as_deref().unwrap_or(""),
             unit.machine_id.as_deref().unwrap_or(""),
         ]);
     }

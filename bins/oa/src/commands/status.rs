@@ -1,12 +1,17 @@
 //! `oa status`: the node, its clusters, what runs there, and what is under way.
 
-use oa_api::{ClientError, Cluster, Machine, UnitState, Workflow, WorkflowFilter, WorkflowState};
+use oa_api::{
+    ClientError, Cluster, Finding, Machine, UnitState, Workflow, WorkflowFilter, WorkflowState,
+};
 use serde::Serialize;
 
-use super::{Session, failed_to, workflow};
+use super::{Session, failed_to, why, workflow};
 use crate::exit::Exit;
 use crate::output::{self, Format, Table};
 use crate::problem::Problem;
+
+/// So many things that are wrong are named here; `oa why` has all of them.
+const WRONG_SHOWN: usize = 5;
 
 /// Everything that `--output json` prints.
 #[derive(Debug, Serialize)]
@@ -20,6 +25,8 @@ struct Status {
     clusters: Vec<ClusterStatus>,
     /// Those that have not ended.
     workflows: Vec<Workflow>,
+    /// What waits, failed or is refused: what `oa why` prints.
+    findings: Vec<Finding>,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,7 +55,7 @@ async fn ask(session: &Session) -> Result<Status, Problem> {
         ClientError::Refused { message, .. } => message.clone(),
         other => other.to_string(),
     });
-    let known = client.clusters().await.map_err(failed_to("clusters cannot be listed"))?;
+    let known = client.clusters().await.map_err(failed_to("the node cannot be asked"))?;
     let mut clusters = Vec::new();
     for cluster in known {
         clusters.push(ask_cluster(session, cluster).await);
@@ -61,6 +68,8 @@ async fn ask(session: &Session) -> Result<Status, Problem> {
             && workflow.state != WorkflowState::Created
     });
     workflows.sort_by(|a, b| b.id.cmp(&a.id));
+    // A node of an earlier release does not know the question.
+    let findings = client.why().await.unwrap_or_default();
     Ok(Status {
         url: client.url().to_string(),
         ready: not_ready.is_none(),
@@ -68,6 +77,7 @@ async fn ask(session: &Session) -> Result<Status, Problem> {
         hint: not_ready.and_then(|error| error.hint()),
         clusters,
         workflows,
+        findings,
     })
 }
 
@@ -97,12 +107,25 @@ fn text(status: &Status) -> String {
         node.row(["try", hint]);
     }
     let mut parts = vec![node.render(), clusters_table(&status.clusters).render()];
+    if !status.findings.is_empty() {
+        parts.insert(1, wrong(&status.findings));
+    }
     let units = units_table(&status.clusters);
     parts.push(units.map_or_else(|| "no units\n".to_owned(), |table| table.render()));
     if !status.workflows.is_empty() {
         parts.push(workflow::table(&status.workflows).render());
     }
     parts.join("\n")
+}
+
+/// What is wrong, the first of it in a line each.
+fn wrong(findings: &[Finding]) -> String {
+    let lines = why::summary(findings);
+    let count = lines.len();
+    let shown: Vec<String> =
+        lines.into_iter().take(WRONG_SHOWN).map(|line| format!("  {line}\n")).collect();
+    let (what, verb) = if count == 1 { ("thing", "needs") } else { ("things", "need") };
+    format!("{count} {what} {verb} a look; `oa why` says more\n{}", shown.concat())
 }
 
 fn clusters_table(clusters: &[ClusterStatus]) -> Table {
@@ -176,6 +199,7 @@ mod tests {
                 },
             ],
             workflows: vec![],
+            findings: vec![],
         };
         assert_eq!(
             text(&status),
@@ -183,5 +207,18 @@ mod tests {
              cluster  machines  units  active\neast     ?         ?      no answer\nlocal    1         1      1\n\n\
              name       cluster  machine  active  sub\na.service  local    -        active  running\n"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_at_a_glance_with_the_command_that_says_more() {
+        let finding = |at: usize| Finding {
+            subject: format!("unit app@{at}.service on local"),
+            reason: "it ended with exit status: 1".into(),
+            ..Finding::default()
+        };
+        let text = wrong(&(0..7).map(finding).collect::<Vec<_>>());
+        assert!(text.starts_with("7 things need a look; `oa why` says more\n"), "{text}");
+        assert!(text.contains("  unit app@0.service on local: it ended with exit status: 1\n"));
+        assert_eq!(text.lines().count(), 1 + WRONG_SHOWN);
     }
 }

@@ -1,21 +1,19 @@
 //! `oa workflow`: shows, follows and cancels workflows.
 
-use oa_api::{Workflow, WorkflowFilter, WorkflowState};
+use oa_api::{ExecuteWorkflow, Workflow, WorkflowFilter, WorkflowState};
 
-use super::{Session, failed_to, units_table};
-use crate::cli::{WorkflowCancel, WorkflowCommand, WorkflowList, WorkflowShow};
+use super::{Session, failed_to, find, units_table};
+use crate::cli::{WorkflowCancel, WorkflowCommand, WorkflowExecute, WorkflowList, WorkflowShow};
 use crate::exit::Exit;
 use crate::output::{self, Format, Screen, Table, say};
 use crate::problem::Problem;
 use crate::watch;
 
-/// Lengths of a UUID in text; anything shorter is a beginning of one.
-const ID_LENGTH: usize = 36;
-
 pub(super) async fn run(session: &Session, command: WorkflowCommand) -> Result<Exit, Problem> {
     match command {
         WorkflowCommand::List(list) => run_list(session, list).await,
         WorkflowCommand::Show(show) => run_show(session, show).await,
+        WorkflowCommand::Execute(execute) => run_execute(session, execute).await,
         WorkflowCommand::Cancel(cancel) => run_cancel(session, cancel).await,
     }
 }
@@ -64,7 +62,7 @@ pub(super) fn table(workflows: &[Workflow]) -> Table {
 }
 
 async fn run_show(session: &Session, show: WorkflowShow) -> Result<Exit, Problem> {
-    let workflow = find(session, &show.id).await?;
+    let workflow = find::workflow(session, &show.id).await?;
     if !show.watch {
         print(session, &workflow)?;
         return Ok(Exit::Ok);
@@ -74,11 +72,28 @@ async fn run_show(session: &Session, show: WorkflowShow) -> Result<Exit, Problem
     Ok(Exit::Ok)
 }
 
+async fn run_execute(session: &Session, execute: WorkflowExecute) -> Result<Exit, Problem> {
+    let id = find::workflow(session, &execute.id).await?.id;
+    let started = session.client.execute_workflow(&id, &ExecuteWorkflow::default()).await;
+    started.map_err(|error| {
+        failed_to(format!("workflow {id} is not started"))(error).or_next(format!("oa why {id}"))
+    })?;
+    if execute.detach {
+        return Ok(Exit::Ok);
+    }
+    let workflow = watch::until_done(session, &id, None, Screen::stderr()).await?;
+    print(session, &workflow)?;
+    Ok(Exit::Ok)
+}
+
 async fn run_cancel(session: &Session, cancel: WorkflowCancel) -> Result<Exit, Problem> {
     let WorkflowCancel { id, reason, detach } = cancel;
-    let id = find(session, &id).await?.id;
+    let id = find::workflow(session, &id).await?.id;
     let asked = session.client.cancel_workflow(&id, reason.as_deref()).await;
-    asked.map_err(failed_to(format!("workflow {id} is not cancelled")))?;
+    asked.map_err(|error| {
+        failed_to(format!("workflow {id} is not cancelled"))(error)
+            .or_next(format!("oa workflow show {id}"))
+    })?;
     if detach {
         return Ok(Exit::Ok);
     }
@@ -93,52 +108,6 @@ async fn run_cancel(session: &Session, cancel: WorkflowCancel) -> Result<Exit, P
             format!("it had already ended: {}", other.as_str()),
         )
         .next(format!("oa workflow show {id}"))),
-    }
-}
-
-/// Finds a workflow by its id or by a beginning that no other one has.
-async fn find(session: &Session, id: &str) -> Result<Workflow, Problem> {
-    let id = id.trim().to_lowercase();
-    if id.len() >= ID_LENGTH {
-        let found = session.client.workflow(&id).await;
-        return found.map_err(|error| {
-            missing_hint(failed_to(format!("workflow {id} cannot be shown"))(error))
-        });
-    }
-    let all = WorkflowFilter { lookback: Some(0), ..WorkflowFilter::default() };
-    let known =
-        session.client.workflows(&all).await.map_err(failed_to("workflows cannot be listed"))?;
-    let ids: Vec<&str> = known.iter().map(|workflow| workflow.id.as_str()).collect();
-    let id = pick(&id, &ids)?.to_owned();
-    session.client.workflow(&id).await.map_err(failed_to(format!("workflow {id} cannot be shown")))
-}
-
-fn missing_hint(problem: Problem) -> Problem {
-    if problem.exit() == Exit::NotFound {
-        problem.or_next("oa workflow list --all")
-    } else {
-        problem
-    }
-}
-
-/// The only one of `ids` that begins with `start`.
-fn pick<'a>(start: &str, ids: &[&'a str]) -> Result<&'a str, Problem> {
-    let matching: Vec<&str> =
-        ids.iter().filter(|id| !start.is_empty() && id.starts_with(start)).copied().collect();
-    match matching.as_slice() {
-        [id] => Ok(id),
-        [] => Err(Problem::new(
-            format!("workflow `{start}` cannot be found"),
-            "no id begins like that",
-        )
-        .next("oa workflow list --all")
-        .exit_with(Exit::NotFound)),
-        several => Err(Problem::new(
-            format!("workflow `{start}` is not clear"),
-            format!("{} ids begin like that", several.len()),
-        )
-        .next(format!("one of {}", several.iter().take(3).copied().collect::<Vec<_>>().join(", ")))
-        .exit_with(Exit::Usage)),
     }
 }
 
@@ -206,16 +175,6 @@ fn steps_table(workflow: &Workflow) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_beginning_that_only_one_id_has_is_enough() {
-        let ids = ["0192-aa", "0192-bb", "0193-cc"];
-        assert_eq!(pick("0193", &ids).expect("only one"), "0193-cc");
-        assert_eq!(pick("0192-a", &ids).expect("only one"), "0192-aa");
-        assert_eq!(pick("0192", &ids).expect_err("two").exit(), Exit::Usage);
-        assert_eq!(pick("02", &ids).expect_err("none").exit(), Exit::NotFound);
-        assert_eq!(pick("", &ids[..1]).expect_err("nothing was said").exit(), Exit::NotFound);
-    }
 
     #[test]
     fn details_leave_out_what_is_unset() {

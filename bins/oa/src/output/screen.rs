@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::style::Style;
+use super::style::{Style, is_lively};
 
 /// Prints lines and, in a terminal, keeps a live line below them.
 pub(crate) struct Screen {
@@ -15,7 +15,8 @@ pub(crate) struct Screen {
 impl Screen {
     /// Standard error.
     pub(crate) fn stderr() -> Self {
-        Self::new(Box::new(io::stderr()), Style::stderr(), io::stderr().is_terminal())
+        let is_lively = is_lively(io::stderr().is_terminal());
+        Self::new(Box::new(io::stderr()), Style::stderr(), is_lively)
     }
 
     pub(crate) fn new(to: Box<dyn Write>, style: Style, is_terminal: bool) -> Self {

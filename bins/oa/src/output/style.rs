@@ -10,14 +10,14 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// For standard error: coloured in a terminal, unless `NO_COLOR` is set.
+    /// For standard error.
     pub(crate) fn stderr() -> Self {
-        Self { coloured: wants_colour(io::stderr().is_terminal()) }
+        Self { coloured: is_lively(io::stderr().is_terminal()) }
     }
 
-    /// For standard output: coloured in a terminal, unless `NO_COLOR` is set.
+    /// For standard output.
     pub(crate) fn stdout() -> Self {
-        Self { coloured: wants_colour(io::stdout().is_terminal()) }
+        Self { coloured: is_lively(io::stdout().is_terminal()) }
     }
 
     /// Text stays as it is.
@@ -47,17 +47,17 @@ impl Style {
     }
 }
 
-fn wants_colour(is_terminal: bool) -> bool {
-    is_wanted(is_terminal, |name| env::var_os(name).map(|value| value.len())) && !is_dumb()
+/// Whether colours and lines that are drawn again are wanted where standard error or output goes.
+pub(super) fn is_lively(is_terminal: bool) -> bool {
+    is_wanted(is_terminal, |name| env::var(name).ok())
 }
 
-/// `NO_COLOR` counts when it is there and not empty (no-color.org).
-fn is_wanted(is_terminal: bool, length_of: impl Fn(&str) -> Option<usize>) -> bool {
-    is_terminal && length_of("NO_COLOR").is_none_or(|length| length == 0)
-}
-
-fn is_dumb() -> bool {
-    env::var_os("TERM").is_some_and(|term| term == "dumb")
+/// `NO_COLOR` counts when it is there and not empty (no-color.org), `CLICOLOR` when it is `0` (bixense.com/clicolors).
+fn is_wanted(is_terminal: bool, value_of: impl Fn(&str) -> Option<String>) -> bool {
+    is_terminal
+        && value_of("NO_COLOR").is_none_or(|value| value.is_empty())
+        && value_of("CLICOLOR").is_none_or(|value| value != "0")
+        && value_of("TERM").is_none_or(|value| value != "dumb")
 }
 
 #[cfg(test)]
@@ -66,9 +66,15 @@ mod tests {
 
     #[test]
     fn colour_needs_a_terminal_and_no_objection() {
-        assert!(is_wanted(true, |_| None));
-        assert!(is_wanted(true, |_| Some(0)));
-        assert!(!is_wanted(true, |_| Some(1)));
-        assert!(!is_wanted(false, |_| None));
+        let wanted = |is_terminal, name: &str, value: &str| {
+            is_wanted(is_terminal, |asked| (asked == name).then(|| value.to_owned()))
+        };
+        assert!(wanted(true, "TERM", "xterm-256color"));
+        assert!(wanted(true, "NO_COLOR", ""));
+        assert!(wanted(true, "CLICOLOR", "1"));
+        assert!(!wanted(true, "NO_COLOR", "1"));
+        assert!(!wanted(true, "CLICOLOR", "0"));
+        assert!(!wanted(true, "TERM", "dumb"));
+        assert!(!wanted(false, "TERM", "xterm"));
     }
 }

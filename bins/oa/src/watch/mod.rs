@@ -3,20 +3,20 @@
 //! A long poll for events says that something happened; the workflow itself is then read again and shows what. A node
 //! that does not answer for a while is asked again: the workflow is in its journal and goes on after a restart.
 
+mod interrupt;
 mod progress;
 
-use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use oa_api::{Client, ClientError, Workflow, WorkflowEvents, WorkflowState};
-use tokio::signal;
 use tokio::time::{interval, sleep};
 
 use crate::commands::Session;
 use crate::exit::Exit;
 use crate::output::Screen;
 use crate::problem::Problem;
+use interrupt::Interrupts;
 use progress::Progress;
 
 const POLL: Duration = Duration::from_secs(20);
@@ -37,8 +37,7 @@ pub(crate) async fn until_done(
     timeout: Option<Duration>,
     screen: Screen,
 ) -> Result<Workflow, Problem> {
-    let stopped = stop_request();
-    until_ended(&session.client, id, timeout, Progress::new(screen, session.verbose), stopped)
+    until_ended(&session.client, id, timeout, Progress::new(screen, session.verbose))
         .await
         .and_then(|workflow| judge(&workflow).map(|()| workflow))
 }
@@ -49,16 +48,7 @@ pub(crate) async fn until_over(
     id: &str,
     screen: Screen,
 ) -> Result<Workflow, Problem> {
-    until_ended(&session.client, id, None, Progress::new(screen, session.verbose), stop_request())
-        .await
-}
-
-/// Resolves when a person wants to stop.
-async fn stop_request() {
-    if signal::ctrl_c().await.is_err() {
-        // Without a handler the signal ends the program by itself.
-        std::future::pending::<()>().await;
-    }
+    until_ended(&session.client, id, None, Progress::new(screen, session.verbose)).await
 }
 
 async fn until_ended(
@@ -66,9 +56,8 @@ async fn until_ended(
     id: &str,
     timeout: Option<Duration>,
     mut progress: Progress,
-    stopped: impl Future<Output = ()>,
 ) -> Result<Workflow, Problem> {
-    let mut stopped = pin!(stopped);
+    let mut interrupts = Interrupts::new();
     let mut expired = pin!(expiry(timeout));
     let mut redraw = interval(REDRAW);
     let mut watch = Position { after: 0, pause: Duration::ZERO, lost_at: None };
@@ -79,7 +68,9 @@ async fn until_ended(
                 tokio::select! {
                     biased;
                     news = &mut news => break news,
-                    () = &mut stopped => return Err(no_longer_watched(id)),
+                    () = interrupts.next() => {
+                        interrupted(client, id, &mut progress, &mut interrupts).await?;
+                    }
                     after = &mut expired => return Err(timed_out(id, after)),
                     _ = redraw.tick(), if progress.is_live() => progress.redraw(),
                 }
@@ -97,12 +88,33 @@ async fn until_ended(
                 if !watch.try_again(&error) {
                     let problem =
                         Problem::client(format!("workflow {id} can no longer be watched"), &error);
-                    return Err(problem.or_next(format!("oa workflow show {id}")));
+                    return Err(problem.or_next(format!("oa why {id}")));
                 }
                 progress.note(&format!("{error}; trying again"));
             }
         }
     }
+}
+
+/// Ends the watching, unless a person wants the workflow cancelled: then its end is what is watched for.
+async fn interrupted(
+    client: &Client,
+    id: &str,
+    progress: &mut Progress,
+    interrupts: &mut Interrupts,
+) -> Result<(), Problem> {
+    if !progress.is_live() || !interrupt::can_ask() {
+        return Err(no_longer_watched(id));
+    }
+    progress.note("The workflow goes on by itself. Cancel it instead? [y/N]");
+    if !interrupts.is_yes().await {
+        return Err(no_longer_watched(id));
+    }
+    let asked = client.cancel_workflow(id, None).await;
+    asked.map_err(|error| {
+        Problem::client(format!("workflow {id} is not cancelled"), &error)
+            .or_next(format!("oa workflow show {id}"))
+    })
 }
 
 /// How far the events were read.
@@ -179,7 +191,10 @@ pub(crate) fn judge(workflow: &Workflow) -> Result<(), Problem> {
     let why = workflow.failure.as_ref().map(|failure| failure.message.clone());
     let why = why.or_else(|| workflow.waiting_for.clone()).or_else(last_words);
     let hint = workflow.failure.as_ref().and_then(|failure| failure.hint.clone());
-    let next = hint.unwrap_or_else(|| format!("oa workflow show {id}"));
+    let next = match hint {
+        Some(hint) => format!("{hint}; oa why {id}"),
+        None => format!("oa why {id}"),
+    };
     Err(Problem::new(what, why.as_deref().unwrap_or("no reason is recorded"))
         .next(next)
         .exit_with(exit))
@@ -200,7 +215,7 @@ fn timed_out(id: &str, after: Duration) -> Problem {
         format!("workflow {id} has not ended"),
         format!("{after} are over; the workflow goes on by itself"),
     )
-    .next(format!("oa workflow show {id} --watch, or oa workflow cancel {id}"))
+    .next(format!("oa why {id}, or oa workflow show {id} --watch"))
     .exit_with(Exit::TimedOut)
 }
 
@@ -216,7 +231,8 @@ mod tests {
             started_at_ms: Some(1),
             ..WorkflowStep::default()
         };
-        let failure = WorkflowFailure { message: "port 45000 is taken".into(), hint: None };
+        let failure =
+            WorkflowFailure { message: "port 45000 is taken".into(), ..WorkflowFailure::default() };
         Workflow {
             id: "w1".into(),
             state,
@@ -242,8 +258,7 @@ mod tests {
     #[test]
     fn a_failure_names_workflow_milestone_and_reason() {
         let problem = format!("{:?}", judge(&ended(WorkflowState::Failed)).expect_err("it failed"));
-        for part in ["workflow w1 failed at `deploy`", "port 45000 is taken", "oa workflow show w1"]
-        {
+        for part in ["workflow w1 failed at `deploy`", "port 45000 is taken", "oa why w1"] {
             assert!(problem.contains(part), "{problem}");
         }
     }

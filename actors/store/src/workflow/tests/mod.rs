@@ -10,7 +10,7 @@ use oa_protocol::build::ConfigOutput;
 use oa_protocol::deploy::DeployOutput;
 use oa_protocol::step::{StepFailure, StepKey, StepNews, StepOutput, StepReport};
 use oa_protocol::unit::{Unit, UnitOption};
-use oa_protocol::{EtcdToken, WorkflowId};
+use oa_protocol::{EtcdToken, FailureCode, WorkflowId};
 
 use super::*;
 
@@ -65,8 +65,12 @@ pub(super) fn deployed() -> StepNews {
 }
 
 pub(super) fn failed(retryable: bool) -> StepNews {
-    let failure =
-        StepFailure { message: "git does not answer".into(), hint: Some("wait".into()), retryable };
+    let failure = StepFailure {
+        message: "git does not answer".into(),
+        hint: Some("wait".into()),
+        retryable,
+        code: FailureCode::RepositoryUnreachable,
+    };
     StepNews::Failed { failure }
 }
 

@@ -1,9 +1,17 @@
 //! Workflows on the wire: `/workflows`.
 
+mod events;
+mod request;
+mod step;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use events::{WorkflowEvent, WorkflowEvents};
+pub use request::{CancelWorkflow, ExecuteWorkflow, NewWorkflow, WorkflowFilter};
+pub use step::{DeployedUnit, StepState, WorkflowStep};
 
 /// A workflow, as `GET /workflows/:id` answers. Every field is always present, `null` when unset.
 ///
@@ -65,7 +73,9 @@ impl Workflow {
     /// Instances that the `deploy` milestones brought up.
     #[must_use]
     pub fn deployed_units(&self) -> Vec<DeployedUnit> {
-        self.steps.iter().flat_map(WorkflowStep::deployed_units).collect()
+        let is_http = self.steps.iter().any(WorkflowStep::is_http);
+        let units = self.steps.iter().flat_map(WorkflowStep::deployed_units);
+        units.map(|unit| DeployedUnit { is_http, ..unit }).collect()
     }
 }
 
@@ -134,188 +144,9 @@ pub struct WorkflowFailure {
     /// What to do about it.
     #[serde(default)]
     pub hint: Option<String>,
-}
-
-/// One milestone of a workflow and how it went.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct WorkflowStep {
-    /// Position, from 0.
-    pub seq: u32,
-    /// Its name, such as `deploy`.
-    pub milestone: String,
-    /// How it stands.
-    pub state: StepState,
-    /// Attempts that were made.
-    pub attempts: u32,
-    /// Start of the first attempt: milliseconds since 1970, UTC.
-    pub started_at_ms: Option<i64>,
-    /// End of the last attempt: milliseconds since 1970, UTC.
-    pub finished_at_ms: Option<i64>,
-    /// What it waits for, if it waits.
-    pub waiting_for: Option<String>,
-    /// What it produced; its shape depends on the milestone.
-    pub output: Option<Value>,
-}
-
-impl WorkflowStep {
-    /// Instances that this step brought up; none unless it is a `deploy` that succeeded.
-    #[must_use]
-    pub fn deployed_units(&self) -> Vec<DeployedUnit> {
-        if !self.milestone.starts_with("deploy") {
-            return Vec::new();
-        }
-        let units = self.output.as_ref().and_then(|output| output.get("units")).cloned();
-        units.and_then(|units| serde_json::from_value(units).ok()).unwrap_or_default()
-    }
-}
-
-/// How a milestone stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StepState {
-    /// Its turn has not come.
-    Pending,
-    /// An attempt is under way, or the next one is waited for.
-    Running,
-    /// Done.
-    Succeeded,
-    /// Not done, and no further attempt will be made.
-    Failed,
-    /// Ended by a person.
-    Cancelled,
-    /// Never begun, since the workflow ended before.
-    Skipped,
-    /// Being taken back.
-    Undoing,
-    /// Taken back.
-    Undone,
-    /// A state that this release does not know.
-    #[default]
-    #[serde(other)]
-    Unknown,
-}
-
-impl StepState {
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Skipped => "skipped",
-            Self::Undoing => "undoing",
-            Self::Undone => "undone",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// One instance that a `deploy` brought up.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct DeployedUnit {
-    /// Its name, such as `app@0.service`.
-    pub name: String,
-    /// The machine it runs on.
+    /// A word for programs, such as `revision_not_found`: one of [`crate::ReasonCode`].
     #[serde(default)]
-    pub machine_id: Option<String>,
-    /// `host:port` where it can be reached, if it has a port.
-    #[serde(default)]
-    pub address: Option<String>,
-}
-
-/// Body of `POST /workflows`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct NewWorkflow {
-    /// Repository that holds the deployment files.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deployment_repo: Option<String>,
-    /// Branch, tag or commit of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deployment_repo_git_ref: Option<String>,
-    /// Repository that holds the source; wins over `source.json`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_repo: Option<String>,
-    /// Branch, tag or commit of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_repo_git_ref: Option<String>,
-    /// What is to be done, in order.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub milestones: Option<Vec<String>>,
-    /// When it is to start, RFC 1123 with the zone `UTC`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduled_start_time: Option<String>,
-}
-
-/// Body of `POST /workflows/:id/execute`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ExecuteWorkflow {
-    /// Build even if the image is there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub force_build: Option<bool>,
-    /// Exchange in which to build.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub build_messaging_exchange_id: Option<i64>,
-    /// Exchange in which to deploy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deploy_messaging_exchange_id: Option<i64>,
-}
-
-/// Body of `POST /workflows/:id/cancel`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CancelWorkflow {
-    /// Why, for the event log.
-    #[serde(default)]
-    pub reason: Option<String>,
-}
-
-/// Query of `GET /workflows`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct WorkflowFilter {
-    /// Hours to look back; 0 or less is all. The server's default is 24.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lookback: Option<i64>,
-    /// Only workflows of this deployment repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deployment_repo: Option<String>,
-    /// Only workflows whose deployment repository is `<source_repo>_docker`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_repo: Option<String>,
-}
-
-/// Answer of `GET /workflows/:id/events`: what happened after a version, waited for if there was nothing yet.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct WorkflowEvents {
-    /// In order of their versions.
-    pub events: Vec<WorkflowEvent>,
-    /// Where the workflow stands now.
-    pub state: WorkflowState,
-    /// Whether nothing more will come.
-    pub completed: bool,
-}
-
-/// Something that happened to a workflow.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct WorkflowEvent {
-    /// Version of the workflow after it; pass the last one as `after` to go on.
-    pub version: i64,
-    /// When: milliseconds since 1970, UTC.
-    pub at_ms: i64,
-    /// Kind, such as `step_succeeded`.
-    pub kind: String,
-    /// A line for people.
-    pub message: String,
-    /// The milestone it is about.
-    #[serde(default)]
-    pub milestone: Option<String>,
+    pub code: Option<String>,
 }
 
 #[cfg(test)]
@@ -423,5 +254,27 @@ mod tests {
         }))
         .expect("a step");
         assert_eq!(step.deployed_units()[0].address.as_deref(), Some("127.0.0.1:45000"));
+    }
+
+    #[test]
+    fn a_unit_is_opened_over_http_only_if_its_health_is_asked_over_http() {
+        let workflow = |health: Value| {
+            let config =
+                json!({"milestone": "config", "output": {"fleet_config": {"health": health}}});
+            let units = json!([{"name": "app@0.service", "address": "127.0.0.1:45000"}, {"name": "b.service"}]);
+            let deploy = json!({"milestone": "deploy", "output": {"units": units}});
+            let object =
+                json!({"id": "5e0c", "workflow_completed": true, "steps": [config, deploy]});
+            serde_json::from_value::<Workflow>(object).expect("a workflow")
+        };
+        let open_at = |health| {
+            workflow(health).deployed_units().iter().map(DeployedUnit::open_at).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            open_at(json!({"http": "/health"})),
+            [Some("http://127.0.0.1:45000".into()), None]
+        );
+        assert_eq!(open_at(json!({"tcp": true})), [Some("127.0.0.1:45000".into()), None]);
+        assert_eq!(open_at(Value::Null), [Some("127.0.0.1:45000".into()), None]);
     }
 }
