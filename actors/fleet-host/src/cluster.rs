@@ -68,12 +68,6 @@ impl Cluster {
             metadata: read_metadata(&data_dir),
         };
         let states = Arc::new(States::default());
-        let host = Host {
-            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            is_root: rustix::process::geteuid().is_root(),
-            allow_root_units: config.allow_root_units,
-            log_limit_bytes: config.log_limit_bytes,
-        };
         Ok(Self {
             storage: Arc::new(HostStorage::new(&data_dir)),
             registry: Mutex::new(registry),
@@ -81,7 +75,7 @@ impl Cluster {
             runners: Runners::new(places, Arc::clone(&states)),
             states,
             data_dir,
-            host,
+            host: Host::here(config.allow_root_units, config.log_limit_bytes),
             machine: Mutex::new(machine),
             closing: AtomicBool::new(false),
         })

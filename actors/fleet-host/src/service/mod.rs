@@ -18,8 +18,8 @@ pub(crate) use command_line::with_variables;
 pub(crate) use plan::{Credentials, ExecCommand, Plan, RestartWhen, ServiceKind, StopSignal};
 pub(crate) use specifiers::Specifiers;
 
-use oa_fleet::UnitName;
 use oa_fleet::unit::UnitOption;
+use oa_fleet::{UnitName, unit_file};
 
 /// Why a unit cannot run here; `[Section] Name=` and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +46,19 @@ pub(crate) struct Host {
     pub(crate) log_limit_bytes: u64,
 }
 
-/// Makes the plan of a unit.
+impl Host {
+    /// This machine, as this process sees it.
+    pub(crate) fn here(allow_root_units: bool, log_limit_bytes: u64) -> Self {
+        Self {
+            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            is_root: rustix::process::geteuid().is_root(),
+            allow_root_units,
+            log_limit_bytes,
+        }
+    }
+}
+
+/// Makes the plan of a unit. Its values are read as systemd reads them, with their lines joined.
 pub(crate) fn plan(
     name: &UnitName,
     options: &[UnitOption],
@@ -58,5 +70,10 @@ pub(crate) fn plan(
             why: "this host runs units of type .service only".into(),
         });
     }
-    reading::read(name, options, host)
+    let joined: Vec<UnitOption> = options
+        .iter()
+        .map(|o| UnitOption::new(&*o.section, &*o.name, unit_file::joined(&o.value)))
+        .collect();
+    // The hash is that of the file, which has its line breaks.
+    reading::read(name, &joined, host).map(|plan| Plan { hash: unit_file::hash(options), ..plan })
 }
