@@ -4,10 +4,11 @@
 #   make test    install what is missing, run every test against real services
 #   make check   format, lints, documentation, edges, dependency policy
 #   make bench   measure; BENCH=<group> chooses one
+#   make fuzz    look for inputs that break FUZZ=unit_file|put_body|template|frame; needs a nightly compiler
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check deny bench prerequisites
+.PHONY: help demo test check deny bench fuzz prerequisites
 
 CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -45,6 +46,17 @@ $(TOOLS)/bin/cargo-deny:
 bench:
 	$(CARGO) build --locked --release -p oa-node -p oa-cli -p hello-server -p oa-bench
 	$(TARGET)/release/oa-bench $(BENCH)
+
+# Seeds are read from tests/fuzz/corpus; what is found stays under target/, to be made a seed by hand.
+FUZZ ?= unit_file
+FUZZ_SECONDS ?= 60
+fuzz: prerequisites
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || \
+	    { echo "make: libFuzzer needs a nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	mkdir -p $(TARGET)/fuzz/$(FUZZ)
+	$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz/libfuzzer --target-dir $(abspath $(TARGET))/libfuzzer $(FUZZ) \
+	    $(abspath $(TARGET))/fuzz/$(FUZZ) tests/fuzz/corpus/$(FUZZ) -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384
 
 # Installs what the demo needs and the machine lacks, or says how and stops.
 prerequisites:

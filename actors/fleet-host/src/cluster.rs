@@ -70,14 +70,8 @@ impl Cluster {
             metadata: read_metadata(&data_dir),
         };
         let states = Arc::new(States::default());
-        let host = Host {
-            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            machine_id: machine.id.clone(),
-            manager: service::manager(),
-            is_root: rustix::process::geteuid().is_root(),
-            allow_root_units: config.allow_root_units,
-            log_limit_bytes: config.log_limit_bytes,
-        };
+        let host =
+            Host::here(&machine.id, config.allow_root_units, config.log_limit_bytes);
         Ok(Self {
             storage: Arc::new(HostStorage::new(&data_dir)),
             registry: Mutex::new(registry),

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use oa_fleet::UnitName;
 use oa_fleet::unit::UnitOption;
 
-use crate::service::{Host, Specifiers, Unrunnable, joined};
+use crate::service::{Host, Specifiers, Unrunnable};
 
 /// What a unit asks of others, by their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Dependencies {
                 "Before" => &mut found.before,
                 _ => continue,
             };
-            for word in joined(&option.value).split_whitespace() {
+            for word in unit_file::joined(&option.value).split_whitespace() {
                 let refuse = |why: String| Unrunnable::new(&option.name, why);
                 let other = specifiers.expand(word).map_err(refuse)?;
                 if UnitName::new(other.as_str()).is_err() {

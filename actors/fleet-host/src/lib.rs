@@ -28,6 +28,8 @@ mod short_path;
 mod states;
 mod storage;
 
+#[doc(hidden)]
+pub use api::read_put;
 pub use config::{FleetHostConfig, KEEPER_PATIENCE, KeeperProgram, StopUnits};
 pub use error::FleetHostError;
 pub use host::FleetHost;

@@ -10,8 +10,8 @@ pub(crate) use hindrance::{Hindrance, hindrance};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oa_fleet::UnitName;
 use oa_fleet::unit::{Machine, UnitDesire, UnitOption};
+use oa_fleet::{UnitName, unit_file};
 
 use crate::registry::Definition;
 
@@ -31,7 +31,7 @@ impl Requirements {
     pub(crate) fn of(unit: &UnitName, options: &[UnitOption]) -> Self {
         let mut found = Self { unit: unit.to_string(), ..Self::default() };
         for option in options.iter().filter(|option| option.section == "X-Fleet") {
-            let value = expanded(&option.value, unit);
+            let value = expanded(&unit_file::joined(&option.value), unit);
             match option.name.as_str() {
                 "MachineID" | "X-ConditionMachineID" | "X-ConditionMachineBootID" => {
                     found.machine_id.get_or_insert(value);
@@ -85,6 +85,11 @@ impl Requirements {
             }
         }
         None
+    }
+
+    /// Whether it is for every machine that suits it.
+    pub(crate) fn is_global(&self) -> bool {
+        self.global
     }
 
     fn suits(&self, machine: &Machine) -> bool {

@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("oa-test-services", &[]),
     ("oa-bench", &["*"]),
     ("oa-checks", &[]),
+    ("oa-fuzz", &["*"]),
 ];
 
 /// What every crate may depend on: empty in a release build, and without knowledge of anything of ours.

@@ -33,6 +33,7 @@ use tokio::task::JoinHandle;
 use crate::cluster::Cluster;
 use crate::error::FleetHostError;
 use error::ApiError;
+pub use put::read_put;
 
 /// What the server calls itself; the API is that of Fleet 1.0.
 const SERVER: &str = "fleetd/v1.0.0";

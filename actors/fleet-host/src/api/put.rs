@@ -15,6 +15,7 @@ use super::name;
 use crate::cluster::Cluster;
 use crate::registry::Definition;
 use crate::scheduling::Requirements;
+use crate::service::{self, Host};
 
 /// 201 when the unit was made or replaced, 204 when its state was changed.
 pub(super) async fn put(
@@ -64,6 +65,27 @@ fn canonical(options: &[UnitOption]) -> Result<Vec<UnitOption>, ApiError> {
     unit_file::check(options).map_err(|why| ApiError::new(400, why.to_string()))?;
     let text = unit_file::write(options);
     unit_file::parse(&text, "unit").map_err(|why| ApiError::new(400, why.to_string()))
+}
+
+/// What `PUT /units/<name>` would store of a body, and could run; for `tests/fuzz`. Nothing is stored or run.
+///
+/// # Errors
+///
+/// The words of the refusal.
+#[doc(hidden)]
+pub fn read_put(name: &str, body: &[u8]) -> Result<Vec<UnitOption>, String> {
+    let words = |why: ApiError| why.to_string();
+    let body = UnitBody::read(body).map_err(words)?;
+    let name = name::checked(name).map_err(words)?;
+    let options = canonical(&body.options).map_err(words)?;
+    if let Some(why) = Requirements::of(&name, &options).contradiction() {
+        return Err(why);
+    }
+    let _wanted = desire(&body.desired_state).map_err(words)?;
+    let host = Host::here("0123456789abcdef0123456789abcdef", true, 1);
+    // Refused or not, it was read.
+    let _plan = service::plan(&name, &options, &host);
+    Ok(options)
 }
 
 fn desire(text: &str) -> Result<Option<UnitDesire>, ApiError> {

@@ -10,13 +10,17 @@ use super::name::known;
 use super::page::{paged, values};
 use crate::cluster::Cluster;
 use crate::registry::Definition;
+use crate::scheduling::Requirements;
 use crate::states::View;
 
 type Answer = Result<web::Json<Value>, ApiError>;
 
 /// A unit as the API shows it: what is empty is left out, the value of an option too.
+///
+/// One for every machine is on none in particular: its states tell where it is.
 fn shown(cluster: &Cluster, definition: &Definition) -> Value {
-    let view = cluster.states.get(&definition.name);
+    let is_global = Requirements::of(&definition.name, &definition.options).is_global();
+    let view = cluster.states.get(&definition.name).filter(|_| !is_global);
     let option = |option: &oa_fleet::unit::UnitOption| {
         let fields =
             [("section", &option.section), ("name", &option.name), ("value", &option.value)];
@@ -58,7 +62,14 @@ pub(super) async fn list(cluster: web::Data<Cluster>, request: HttpRequest) -> A
 pub(super) async fn get(cluster: web::Data<Cluster>, name: web::Path<String>) -> Answer {
     let name = known(&name)?;
     let definition = cluster.registry().get(&name).cloned().ok_or_else(ApiError::no_unit)?;
-    Ok(web::Json(shown(&cluster, &definition)))
+    let mut unit = shown(&cluster, &definition);
+    // The original shows `inactive` of a unit for every machine in the list, and nothing here.
+    if Requirements::of(&name, &definition.options).is_global()
+        && let Some(fields) = unit.as_object_mut()
+    {
+        fields.remove("currentState");
+    }
+    Ok(web::Json(unit))
 }
 
 /// `DELETE /units/<name>`: 204; the unit stops afterwards.

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use oa_fleet::UnitName;
+use oa_fleet::{UnitName, unit_file};
 use oa_fleet::unit::UnitOption;
 
 use super::options::{self, Refused};
 use super::plan::{Credentials, Exits, Kill, KillMode, Manners, Plan, RestartWhen, ServiceKind};
 use super::user::{self, User};
-use super::{Host, MaybeMissing, Resources, Specifiers, Unrunnable, joined, signals};
+use super::{Host, MaybeMissing, Resources, Specifiers, Unrunnable, signals};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -21,7 +21,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Unrunnable> {
     let mut draft = Draft::new(name, options, host);
     for option in options {
-        let value = joined(&option.value);
+        let value = unit_file::joined(&option.value);
         let refuse = |Refused(why)| Unrunnable::new(&option.name, why);
         match option.section.as_str() {
             "Service" => options::read(&mut draft, &option.name, &value).map_err(refuse)?,

@@ -31,8 +31,8 @@ pub(crate) use plan::{
 pub(crate) use specifiers::Specifiers;
 pub(crate) use user::{User, manager};
 
-use oa_fleet::UnitName;
 use oa_fleet::unit::UnitOption;
+use oa_fleet::UnitName;
 
 /// Why a unit cannot run here; `[Section] Name=` and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +62,21 @@ pub(crate) struct Host {
     pub(crate) log_limit_bytes: u64,
 }
 
-/// Makes the plan of a unit.
+impl Host {
+    /// This machine, as this process sees it.
+    pub(crate) fn here(machine_id: &str, allow_root_units: bool, log_limit_bytes: u64) -> Self {
+        Self {
+            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            machine_id: machine_id.to_owned(),
+            manager: manager(),
+            is_root: rustix::process::geteuid().is_root(),
+            allow_root_units,
+            log_limit_bytes,
+        }
+    }
+}
+
+/// Makes the plan of a unit. Its values are read as systemd reads them, with their lines joined.
 pub(crate) fn plan(
     name: &UnitName,
     options: &[UnitOption],
@@ -75,24 +89,6 @@ pub(crate) fn plan(
         });
     }
     draft::plan(name, options, host)
-}
-
-/// The value as one line: a `\` at the end of a line joins it with the next one, comments between them are left out.
-pub(crate) fn joined(value: &str) -> String {
-    let mut lines = value.split('\n');
-    let mut joined = lines.next().unwrap_or_default().to_owned();
-    for line in lines {
-        let open = joined.ends_with('\\');
-        if open && line.trim_start().starts_with(['#', ';']) {
-            continue;
-        }
-        if open {
-            joined.pop();
-        }
-        joined.push(' ');
-        joined.push_str(line);
-    }
-    joined.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -131,22 +127,5 @@ mod testing {
         let why = why.expect_err(&format!("{name}={value}"));
         assert_eq!(why.option, format!("{name}="), "{value}: {why}");
         why.why
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::joined;
-
-    #[test]
-    fn lines_that_go_on_are_one() {
-        let cases = [
-            ("/bin/x -a", "/bin/x -a"),
-            ("/bin/x \\\n  -a \\\n-b", "/bin/x    -a  -b"),
-            ("/bin/x \\\n# not this\\\n ; nor this\n -b", "/bin/x   -b"),
-        ];
-        for (value, line) in cases {
-            assert_eq!(joined(value), line);
-        }
     }
 }

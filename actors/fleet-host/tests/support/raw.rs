@@ -11,15 +11,17 @@ pub(crate) struct Exchange {
     pub(crate) answer: Answer,
 }
 
+#[derive(Debug, Clone)]
 pub(crate) struct Message {
     /// Request line or status line, and headers.
     head: Vec<String>,
     body: String,
 }
 
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
@@ -30,10 +32,22 @@ impl Answer {
     }
 }
 
+impl Message {
+    pub(crate) fn method_and_path(&self) -> (&str, &str) {
+        let mut words = self.head[0].split(' ');
+        (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+    }
+}
+
 /// Reads a recording.
 pub(crate) fn parse(bytes: &[u8]) -> Exchange {
     let text = String::from_utf8(bytes.to_vec()).expect("recordings are text");
     let (request, answer) = text.split_once("### response\n").expect("a recording has two parts");
+    exchange(request, answer)
+}
+
+/// An exchange from its two texts.
+pub(crate) fn exchange(request: &str, answer: &str) -> Exchange {
     Exchange { request: message(request), answer: answer_of(message(answer)) }
 }
 

@@ -2,7 +2,7 @@
 
 use oa_protocol::unit::UnitOption;
 
-use super::{MAX_FILE_BYTES, MAX_LINE_BYTES};
+use super::{MAX_FILE_BYTES, MAX_LINE_BYTES, goes_on, is_comment};
 
 /// An option that cannot stand in a unit file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,30 +23,31 @@ pub struct InvalidOption {
 ///
 /// [`InvalidOption`] for the first option that is not.
 pub fn check(options: &[UnitOption]) -> Result<(), InvalidOption> {
-    let mut size_bytes = 0;
     for option in options {
-        let refuse = |why: String| Err(InvalidOption { option: label(option), why });
-        if let Some(why) = section_fault(&option.section).or_else(|| name_fault(&option.name)) {
-            return refuse(why.to_owned());
-        }
-        if let Some(why) = value_fault(&option.value) {
-            return refuse(why.to_owned());
-        }
-        let first = option.name.len() + 1;
-        let too_long = |(at, line): (usize, &str)| {
-            line.len() + if at == 0 { first } else { 0 } > MAX_LINE_BYTES
-        };
-        if option.value.split('\n').enumerate().any(too_long) {
-            return refuse(format!("line too long (max {MAX_LINE_BYTES} bytes)"));
-        }
-        size_bytes += first + option.value.len() + 1;
-        if size_bytes > MAX_FILE_BYTES {
-            return refuse(format!(
-                "the options before it fill the {MAX_FILE_BYTES} bytes that a unit file may have"
-            ));
+        let fault = section_fault(&option.section)
+            .or_else(|| name_fault(&option.name))
+            .or_else(|| value_fault(&option.value))
+            .map(str::to_owned)
+            .or_else(|| length_fault(option));
+        if let Some(why) = fault {
+            return Err(InvalidOption { option: label(option), why });
         }
     }
-    Ok(())
+    match options.last() {
+        Some(last) if super::write(options).len() > MAX_FILE_BYTES => Err(InvalidOption {
+            option: label(last),
+            why: format!("with it the file has more than {MAX_FILE_BYTES} bytes"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn length_fault(option: &UnitOption) -> Option<String> {
+    let first = option.name.len() + 1;
+    let mut lines = option.value.split('\n').enumerate();
+    lines
+        .any(|(at, line)| line.len() + if at == 0 { first } else { 0 } > MAX_LINE_BYTES)
+        .then(|| format!("line too long (max {MAX_LINE_BYTES} bytes)"))
 }
 
 fn label(option: &UnitOption) -> String {
@@ -54,27 +55,30 @@ fn label(option: &UnitOption) -> String {
     format!("[{}] {}", cut(&option.section), cut(&option.name))
 }
 
-fn section_fault(section: &str) -> Option<&'static str> {
+pub(super) fn section_fault(section: &str) -> Option<&'static str> {
     let fine = !section.is_empty() && !section.chars().any(|c| c.is_control() || "[]".contains(c));
-    (!fine).then_some("its section must be named, without `[`, `]` and control characters")
+    (!fine).then_some("a section has a name, without `[`, `]` and control characters")
 }
 
-fn name_fault(name: &str) -> Option<&'static str> {
+pub(super) fn name_fault(name: &str) -> Option<&'static str> {
     let fine = !name.is_empty()
         && !name.starts_with(['[', '#', ';'])
         && !name.chars().any(|c| c.is_control() || c.is_whitespace() || c == '=');
-    (!fine).then_some("it must have a name, without blanks, `=` and control characters, that begins with none of `[#;`")
+    (!fine).then_some("an option has a name, without blanks, `=` and control characters, that begins with none of `[#;`")
 }
 
-fn value_fault(value: &str) -> Option<&'static str> {
+pub(super) fn value_fault(value: &str) -> Option<&'static str> {
     if value.chars().any(|c| c.is_control() && c != '\t' && c != '\n') {
         return Some("its value has control characters; only tabs and continued lines are allowed");
     }
-    if value.split('\n').rev().skip(1).any(|line| !line.ends_with('\\')) {
-        return Some("its value has a line break; a line that goes on ends in `\\`");
+    if value.split('\n').rev().skip(1).any(|line| !goes_on(line)) {
+        return Some("its value has a line break; a line that goes on ends in one `\\`");
     }
     if value.trim_end().ends_with('\\') {
         return Some("its value ends in `\\`, which would join it with the next line");
+    }
+    if value.split('\n').skip(1).any(is_comment) {
+        return Some("a line of its value begins with `#` or `;`, which makes it a comment");
     }
     None
 }
@@ -102,6 +106,8 @@ mod tests {
             ("Service", "ExecStart", "/bin/true\nUser=root", "line break"),
             ("Service", "ExecStart", "/bin/true \\", "join"),
             ("Service", "ExecStart", "/bin/true \\\n", "join"),
+            ("Service", "ExecStart", "/bin/true \\\\\n-a", "line break"),
+            ("Service", "ExecStart", "/bin/true \\\n # -a", "comment"),
             ("Service", "ExecStart", "a\0b", "control"),
             ("Service", "ExecStart", "a\rb", "control"),
             ("Service", "ExecStart", long.as_str(), "too long"),
@@ -115,6 +121,13 @@ mod tests {
             let why = fault(section, name, value).unwrap_or_default();
             assert!(why.contains(words), "{section:?} {name:?} {value:?}: {why}");
         }
+    }
+
+    #[test]
+    fn a_file_with_too_much_is_refused() {
+        let line = UnitOption::new("Service", "ExecStartPre", "x".repeat(1000));
+        let why = check(&vec![line; 300]).expect_err("300 kB");
+        assert!(why.to_string().contains("more than"), "{why}");
     }
 
     #[test]

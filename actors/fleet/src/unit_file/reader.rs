@@ -2,7 +2,8 @@
 
 use oa_protocol::unit::UnitOption;
 
-use super::{MAX_FILE_BYTES, MAX_LINE_BYTES, without_dangling};
+use super::check::{name_fault, section_fault};
+use super::{MAX_FILE_BYTES, MAX_LINE_BYTES, goes_on, is_comment, writer};
 
 /// What is wrong with a unit file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,119 +21,180 @@ pub struct UnitFileError {
 
 /// Reads the options of a unit file, in file order.
 ///
-/// A line that ends in `\` goes on in the next one; backslash and line break stay in the value. Lines that begin with
-/// `#` or `;` are comments. An empty value is kept, since systemd uses it to reset lists. Text before the first section
-/// is refused, since it would be silently lost.
+/// - A line that ends in `\` goes on in the next one that is no comment; backslash and line break stay in the value. A
+///   `\` with nothing behind it is left out.
+/// - Lines that begin with `#` or `;` are comments, also between the lines of a value. A comment ends with its line.
+/// - An empty value is kept, since systemd uses it to reset lists; so are repeated and unknown options and sections.
+/// - Lines may end in `\r\n`; a byte order mark at the beginning is skipped.
+///
+/// Refused is what systemd would skip with a warning or Fleet read otherwise: text outside of a section, a line without
+/// `=`, a value that ends in an escaped `\`.
 ///
 /// # Errors
 ///
 /// [`UnitFileError`] with line and column.
 pub fn parse(text: &str, file_name: &str) -> Result<Vec<UnitOption>, UnitFileError> {
-    let refuse = |line: usize, column: usize, why: &str| {
-        Err(UnitFileError { file: file_name.to_owned(), line, column, why: why.to_owned() })
+    read(text).map_err(|Fault { line, column, why }| UnitFileError {
+        file: file_name.to_owned(),
+        line,
+        column,
+        why,
+    })
+}
+
+struct Fault {
+    line: usize,
+    column: usize,
+    why: String,
+}
+
+fn read(text: &str) -> Result<Vec<UnitOption>, Fault> {
+    let too_large = |line, size_bytes| Fault {
+        line,
+        column: 1,
+        why: format!("the file has {size_bytes} bytes; {MAX_FILE_BYTES} are allowed"),
     };
     if text.len() > MAX_FILE_BYTES {
-        return refuse(
-            1,
-            1,
-            &format!("the file has {} bytes; {MAX_FILE_BYTES} are allowed", text.len()),
-        );
+        return Err(too_large(1, text.len()));
     }
-    let lines: Vec<&str> =
-        text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let mut lines = lines.zip(1..).map(|(text, number)| Line { number, text }.checked());
     let mut options = Vec::new();
-    let mut section: Option<String> = None;
-    let mut at = 0;
-    while at < lines.len() {
-        let number = at + 1;
-        let first = lines[at];
-        let logical = match join(&lines, &mut at) {
-            Ok(logical) => logical,
-            Err((line, column, why)) => return refuse(line + 1, column, &why),
-        };
-        let trimmed = first.trim_start();
-        let indent = first.chars().count() - trimmed.chars().count();
-        if trimmed.is_empty() && logical.trim().is_empty() || trimmed.starts_with(['#', ';']) {
+    let mut section: Option<&str> = None;
+    while let Some(line) = lines.next().transpose()? {
+        let start = line.text.trim_start();
+        if start.is_empty() || is_comment(start) {
             continue;
         }
-        if let Some(rest) = trimmed.strip_prefix('[') {
-            match rest.trim_end().strip_suffix(']') {
-                Some(name) if is_section(name) => section = Some(name.to_owned()),
-                Some(_) => {
-                    return refuse(
-                        number,
-                        indent + 2,
-                        "a section has a name, without `[`, `]` and control characters",
-                    );
-                }
-                None => {
-                    return refuse(
-                        number,
-                        first.chars().count(),
-                        "a section ends in `]`, with nothing behind it",
-                    );
-                }
-            }
+        if start.starts_with('[') {
+            section = Some(line.section()?);
             continue;
         }
-        let Some((name, value)) = logical.split_once('=') else {
-            return refuse(number, indent + 1, "expected `Name=Value`, `[Section]` or a comment");
+        let (name, value_at) = line.name()?;
+        let Some(section) = section else {
+            let why = "an option stands in a section; begin with one such as `[Service]`";
+            return Err(line.fault(line.indent(), why));
         };
-        let name = name.trim();
-        if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return refuse(
-                number,
-                indent + 1,
-                "an option has a name without blanks before its `=`",
-            );
-        }
-        let Some(section) = &section else {
-            return refuse(
-                number,
-                indent + 1,
-                "an option stands in a section; begin with one such as `[Service]`",
-            );
-        };
-        options.push(UnitOption::new(section, name, without_dangling(value.trim())));
+        options.push(UnitOption::new(section, name, value(line, value_at, &mut lines)?));
+    }
+    // The empty line between two sections, and the one that ends the last line, may be missing in what was read.
+    let size_bytes = writer::write(&options).len();
+    if size_bytes > MAX_FILE_BYTES {
+        return Err(too_large(1, size_bytes));
     }
     Ok(options)
 }
 
-fn is_section(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(|c| c == '[' || c == ']' || c.is_control())
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    number: usize,
+    text: &'a str,
 }
 
-/// Takes the line at `at` and those that continue it; `Err` is the index, column and fault of one that cannot stand.
-fn join(lines: &[&str], at: &mut usize) -> Result<String, (usize, usize, String)> {
-    let mut logical = String::new();
-    loop {
-        let line = lines[*at];
-        if line.len() > MAX_LINE_BYTES {
-            let column =
-                line.char_indices().take_while(|(place, _)| *place < MAX_LINE_BYTES).count();
-            return Err((*at, column + 1, format!("a line has at most {MAX_LINE_BYTES} bytes")));
+impl<'a> Line<'a> {
+    /// This line, unless no line may be so.
+    fn checked(self) -> Result<Self, Fault> {
+        if self.text.len() > MAX_LINE_BYTES {
+            let at = self.text.floor_char_boundary(MAX_LINE_BYTES);
+            return Err(self.fault(at, format!("a line has at most {MAX_LINE_BYTES} bytes")));
         }
-        if let Some(place) = line.chars().position(|c| c.is_control() && c != '\t') {
-            return Err((*at, place + 1, "control characters are not allowed".to_owned()));
+        match self.text.find(|c: char| c.is_control() && c != '\t') {
+            Some(at) => Err(self.fault(at, "control characters are not allowed")),
+            None => Ok(self),
         }
-        logical.push_str(line);
-        *at += 1;
-        if !line.ends_with('\\') || *at >= lines.len() {
-            return Ok(logical);
-        }
-        logical.push('\n');
     }
+
+    /// What is wrong at a byte of this line.
+    fn fault(&self, at: usize, why: impl Into<String>) -> Fault {
+        let column = self.text[..at].chars().count() + 1;
+        Fault { line: self.number, column, why: why.into() }
+    }
+
+    fn indent(&self) -> usize {
+        self.text.len() - self.text.trim_start().len()
+    }
+
+    /// The name of the section that this line begins.
+    fn section(&self) -> Result<&'a str, Fault> {
+        let name_at = self.indent() + 1;
+        let Some(length) = self.text[name_at..].find(']') else {
+            return Err(self.fault(self.text.trim_end().len(), "a section ends in `]`"));
+        };
+        let end = name_at + length;
+        let behind = &self.text[end + 1..];
+        if !behind.trim().is_empty() {
+            let at = end + 1 + behind.len() - behind.trim_start().len();
+            return Err(self.fault(at, "a section ends in `]`, with nothing behind it"));
+        }
+        let name = &self.text[name_at..end];
+        match section_fault(name) {
+            Some(why) => Err(self.fault(name_at + name.find('[').unwrap_or(0), why)),
+            None => Ok(name),
+        }
+    }
+
+    /// The name of the option that this line begins, and where its value begins.
+    fn name(&self) -> Result<(&'a str, usize), Fault> {
+        let indent = self.indent();
+        let Some(equals) = self.text.find('=') else {
+            return Err(self.fault(indent, "expected `Name=Value`, `[Section]` or a comment"));
+        };
+        let name = self.text[..equals].trim();
+        match name_fault(name) {
+            Some(why) => {
+                let at = name.find(char::is_whitespace).unwrap_or(0);
+                Err(self.fault(indent + at, why))
+            }
+            None => Ok((name, equals + 1)),
+        }
+    }
+}
+
+/// The value that begins at a byte of `line`, with the lines that it goes on in.
+fn value<'a>(
+    line: Line<'a>,
+    at: usize,
+    lines: &mut impl Iterator<Item = Result<Line<'a>, Fault>>,
+) -> Result<String, Fault> {
+    // Line by line, without the `\` that leads to the next; and where each of them begins.
+    let mut pieces: Vec<(Line<'a>, usize, &'a str)> = Vec::new();
+    let mut next = Some((line, at));
+    while let Some((line, at)) = next.take() {
+        let text = &line.text[at..];
+        if !goes_on(text) {
+            pieces.push((line, at, text));
+            break;
+        }
+        pieces.push((line, at, &text[..text.len() - 1]));
+        for line in lines.by_ref() {
+            let line = line?;
+            if !is_comment(line.text) {
+                next = Some((line, 0));
+                break;
+            }
+        }
+    }
+    while pieces.len() > 1 && pieces.last().is_some_and(|(_, _, text)| text.trim().is_empty()) {
+        pieces.pop();
+    }
+    if let Some((line, at, text)) = pieces.last()
+        && text.trim_end().ends_with('\\')
+    {
+        let why =
+            "a value cannot end in `\\`: systemd ends it here, Fleet goes on in the next line";
+        return Err(line.fault(at + text.trim_end().len() - 1, why));
+    }
+    let texts: Vec<&str> = pieces.iter().map(|(_, _, text)| *text).collect();
+    Ok(texts.join("\\\n").trim().to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::unit_file::{hash, write};
 
     fn options(text: &str) -> Vec<(String, String, String)> {
-        let parsed = parse(text, "app.service").expect("a valid unit file");
+        let parsed = parse(text, "app.service").unwrap_or_else(|why| panic!("{text:?}: {why}"));
         parsed.into_iter().map(|o| (o.section, o.name, o.value)).collect()
     }
 
@@ -140,108 +202,120 @@ mod tests {
         (section.into(), name.into(), value.into())
     }
 
+    /// The value of the only option of a text.
+    fn value_of(text: &str) -> String {
+        let mut options = options(&format!("[Service]\n{text}"));
+        assert_eq!(options.len(), 1, "{text:?}: {options:?}");
+        options.remove(0).2
+    }
+
     #[test]
     fn sections_options_and_comments_are_read_in_order() {
-        let text =
-            "# c\n[Unit]\n; c\nDescription = a = b \n\n[Service]\nExecStart=/bin/x\nExecStart=\n";
+        let text = "# c\n[Unit]\n; c\nDescription = a = b \n\n[X-Mine]\nAny-thing=1\n[Service]\nExecStart=/bin/x\n\
+                    ExecStart=\nExecStart=/bin/x\n  [Unit]  \n  After=y";
         assert_eq!(
             options(text),
             [
                 one("Unit", "Description", "a = b"),
+                one("X-Mine", "Any-thing", "1"),
                 one("Service", "ExecStart", "/bin/x"),
-                one("Service", "ExecStart", "")
+                one("Service", "ExecStart", ""),
+                one("Service", "ExecStart", "/bin/x"),
+                one("Unit", "After", "y"),
             ]
         );
     }
 
     #[test]
     fn a_continued_line_keeps_its_backslash_and_break() {
+        assert_eq!(value_of("ExecStart=/bin/x \\\n  -a\n"), "/bin/x \\\n  -a");
+        assert_eq!(value_of("ExecStart=\\\n/bin/x \\\n\\\n -a"), "\\\n/bin/x \\\n\\\n -a");
+    }
+
+    #[test]
+    fn comments_between_the_lines_of_a_value_are_left_out() {
+        assert_eq!(value_of("ExecStart=/bin/x \\\n# why \\\n  ; and so\n  -a"), "/bin/x \\\n  -a");
+        assert_eq!(value_of("ExecStart=/bin/x \\\n# at the end"), "/bin/x");
+        assert_eq!(value_of("ExecStart=# no comment"), "# no comment");
+    }
+
+    #[test]
+    fn a_comment_ends_with_its_line() {
+        assert_eq!(value_of("# x \\\nExecStart=/bin/yes\n"), "/bin/yes");
+    }
+
+    #[test]
+    fn a_backslash_before_the_end_or_an_empty_line_joins_nothing() {
         assert_eq!(
-            options("[Service]\nExecStart=/bin/x \\\n  -a\n"),
-            [one("Service", "ExecStart", "/bin/x \\\n  -a")]
+            options("[Service]\nA=x \\\n\nB=y \\\n  \\\n \nC=z \\"),
+            [one("Service", "A", "x"), one("Service", "B", "y"), one("Service", "C", "z")]
         );
     }
 
     #[test]
-    fn a_continued_comment_swallows_its_next_line() {
+    fn only_a_backslash_that_is_not_escaped_goes_on() {
+        assert_eq!(value_of("A=x\\\\\\\n y"), "x\\\\\\\n y");
+        for text in
+            ["[S]\nA=\u{e9}\\\\\nB=y", "[S]\nA=\u{e9}\\ \nB=y", "[S]\nA=\u{e9}\\\\\\\n\nB=y"]
+        {
+            let why = parse(text, "a.service").expect_err(text);
+            assert_eq!(why.line, 2, "{why}");
+            assert!(why.to_string().contains("cannot end"), "{why}");
+        }
+    }
+
+    #[test]
+    fn line_ends_and_byte_order_marks_of_other_systems_are_read() {
         assert_eq!(
-            options("[Service]\n# x \\\nExecStart=/bin/no\nExecStart=/bin/yes\n"),
-            [one("Service", "ExecStart", "/bin/yes")]
+            options("\u{feff}[Service]\r\nExecStart=/bin/x \\\r\n  -a\r\n\r\nUser=app\r\n"),
+            [one("Service", "ExecStart", "/bin/x \\\n  -a"), one("Service", "User", "app")]
         );
     }
 
     #[test]
-    fn a_backslash_before_the_end_joins_nothing() {
-        assert_eq!(
-            options("[Service]\nA=x \\\n\nB=y \\"),
-            [one("Service", "A", "x"), one("Service", "B", "y")]
-        );
+    fn quotes_and_escapes_stay_as_they_are() {
+        let line = "/bin/x \"a b\" 'c' \\x41 \\n \\\" %% $$A ${B} ; y";
+        assert_eq!(value_of(&format!("ExecStart={line}")), line);
     }
 
     #[test]
     fn mistakes_are_named_with_line_and_column() {
         let long = format!("[Service]\nA={}\n", "x".repeat(MAX_LINE_BYTES));
+        let wide = format!("[Service]\nA={}\n", "é".repeat(MAX_LINE_BYTES / 2));
         let cases = [
-            ("[Service]\nnonsense\n", 2, "Name=Value"),
-            ("[Service\n", 1, "]"),
-            ("[Service] x\n", 1, "nothing behind"),
-            ("A=1\n", 1, "section"),
-            ("[Service]\n=1\n", 2, "name"),
-            ("[Service]\nA\u{7}=1\n", 2, "control"),
-            ("[Service]\nA=x \\\n\0\n", 3, "control"),
-            (long.as_str(), 2, "bytes"),
+            ("[Service]\n  nonsense\n", 2, 3, "Name=Value"),
+            ("[Service\n", 1, 9, "ends in `]`"),
+            ("[Sérvice] x\n", 1, 11, "nothing behind"),
+            (" []\n", 1, 3, "section"),
+            ("[a[b]\n", 1, 3, "section"),
+            ("# é\n A=1\n", 2, 2, "section"),
+            ("[Service]\n=1\n", 2, 1, "name"),
+            ("[Service]\n Ex ec=1\n", 2, 4, "name"),
+            ("[Service]\nA\u{7}=1\n", 2, 2, "control"),
+            ("[Service]\nA=é \\\n# é\n é\0\n", 4, 3, "control"),
+            ("[Service]\nA=é \\\n  é\\\\\nB=1", 3, 5, "cannot end"),
+            ("[Service]\nA=1\rB=2\n", 2, 4, "control"),
+            (long.as_str(), 2, MAX_LINE_BYTES + 1, "bytes"),
+            (wide.as_str(), 2, MAX_LINE_BYTES / 2 + 2, "bytes"),
         ];
-        for (text, line, words) in cases {
+        for (text, line, column, words) in cases {
             let why = parse(text, "app.service").expect_err(words);
-            assert_eq!((why.file.as_str(), why.line), ("app.service", line), "{why}");
-            assert!(why.column > 0 && why.to_string().contains(words), "{why}");
+            let place = (why.file.as_str(), why.line, why.column);
+            assert_eq!(place, ("app.service", line, column), "{why}");
+            assert!(why.to_string().contains(words), "{why}");
         }
     }
 
     #[test]
-    fn the_hash_is_that_of_the_written_file() {
-        // `printf '[Service]\nExecStart=/bin/true\n' | sha1sum`
-        let options = [UnitOption::new("Service", "ExecStart", "/bin/true")];
-        assert_eq!(hash(&options), "86943ac9f3754cb90f8dd38bf6da7b0cad074592");
-        assert_eq!(write(&options), "[Service]\nExecStart=/bin/true\n");
-    }
-
-    fn any_option() -> impl Strategy<Value = UnitOption> {
-        let section = prop::sample::select(vec!["Unit", "Service", "X-Fleet", "Install"]);
-        let name = "[A-Za-z][A-Za-z0-9-]{0,12}";
-        let value = "([!-\\[\\]-~]([ -\\[\\]-~]{0,30}[!-\\[\\]-~])?)?";
-        (section, name, value)
-            .prop_map(|(section, name, value)| UnitOption::new(section, name, value))
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_reads_back(options in prop::collection::vec(any_option(), 0..20)) {
-            let mut grouped: Vec<UnitOption> = Vec::new();
-            let mut sections: Vec<String> = Vec::new();
-            for option in &options {
-                if !sections.contains(&option.section) { sections.push(option.section.clone()); }
-            }
-            for section in &sections {
-                grouped.extend(options.iter().filter(|o| &o.section == section).cloned());
-            }
-            prop_assert_eq!(parse(&write(&options), "x.service").expect("written files are valid"), grouped);
-        }
-
-        #[test]
-        fn no_value_adds_or_swallows_an_option(value in "[a=\\[\\]#; \\\\\n]{0,20}", name in "[A-Za-z]{1,5}") {
-            let wild = [UnitOption::new("Service", &name, &value), UnitOption::new("Service", "Last", "x")];
-            let read = parse(&write(&wild), "x.service").expect("written files are valid");
-            prop_assert_eq!(read.len(), 2);
-            prop_assert_eq!((&read[0].name, &read[1]), (&name, &wild[1]));
-            if crate::unit_file::check(&wild).is_ok() {
-                prop_assert_eq!(&read[0].value, value.trim());
-            }
-        }
-
-        #[test]
-        fn no_text_makes_the_reader_panic(text in "\\PC*|[\\[\\]=\\\\#;a\n ]*") {
-            let _either = parse(&text, "x.service");
-        }
+    fn a_file_is_bounded_also_by_what_writing_it_takes() {
+        let line = format!("A={}\n", "x".repeat(1021));
+        let full = format!("[S]\n{}", line.repeat(MAX_FILE_BYTES / line.len() - 1));
+        assert!(parse(&full, "a.service").is_ok());
+        assert!(parse(&line.repeat(MAX_FILE_BYTES / line.len() + 1), "a.service").is_err());
+        let sections: String =
+            (0..MAX_FILE_BYTES / 12).map(|n| format!("[{n:06}]\nA=\n")).collect();
+        assert!(sections.len() <= MAX_FILE_BYTES);
+        let why = parse(&sections, "a.service").expect_err("written, it is larger");
+        assert!(why.to_string().contains("allowed"), "{why}");
     }
 }
