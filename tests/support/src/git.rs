@@ -1,6 +1,7 @@
 //! Repositories made by the real `git`.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -24,11 +25,26 @@ impl TestRepository {
         let repository = Self { directory };
         repository.git_at(
             repository.directory.path(),
-            &["init", "-q", "--bare", "-b", "main", "bare.git"],
+            &["init", "-q", "--bare", "--template=", "-b", "main", "bare.git"],
         );
-        repository.git_at(repository.directory.path(), &["init", "-q", "-b", "main", "work"]);
+        repository.git_at(
+            repository.directory.path(),
+            &["init", "-q", "--template=", "-b", "main", "work"],
+        );
         repository.commit(files, "first");
         repository
+    }
+
+    /// The same repository at another place, quicker than to make it anew.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be copied.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let directory = TempDir::with_prefix("oa-test-git-").expect("a temporary directory");
+        copy_all(self.directory.path(), directory.path()).expect("a readable repository");
+        Self { directory }
     }
 
     /// Path of the bare repository.
@@ -109,6 +125,20 @@ impl TestRepository {
         );
         output
     }
+}
+
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn run(directory: &Path, arguments: &[&str]) -> Output {
