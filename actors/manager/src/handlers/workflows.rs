@@ -224,6 +224,9 @@ fn check_unused(fields: &mut Fields<'_>) {
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
