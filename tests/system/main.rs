@@ -6,6 +6,7 @@ mod bad_input;
 mod crash;
 mod demo;
 mod deploy;
+mod hostile;
 mod https;
 mod keeper;
 mod lifecycle;
