@@ -40,7 +40,7 @@ impl Programs {
     /// Waits until none runs any more. No new one may begin meanwhile.
     pub(crate) async fn ended(&self) {
         // Each ends within its time of grace; a machine that is too busy for that does not hold up the step.
-        let _ = timeout(2 * GRACE, self.0.write()).await;
+        let _ = timeout(3 * GRACE, self.0.write()).await;
     }
 }
 
@@ -132,18 +132,20 @@ impl Drop for Running {
 
 impl Live {
     async fn end(mut self) {
-        let ended = async {
-            let _ = self.child.wait().await;
-            // As long as the group has a member, its number is not given to another.
-            while self.group.0.is_some_and(processes::group_lives) {
-                sleep(LOOK_AGAIN).await;
-            }
-        };
-        match timeout(GRACE, ended).await {
-            Ok(()) => self.group.0 = None,
-            Err(_) => self.group.signal(Signal::KILL),
+        if timeout(GRACE, self.ended()).await.is_err() {
+            self.group.signal(Signal::KILL);
+            // They are gone in microseconds, unless the kernel holds one up.
+            let _ = timeout(GRACE, self.ended()).await;
         }
+        self.group.0 = None;
+    }
+
+    async fn ended(&mut self) {
         let _ = self.child.wait().await;
+        // As long as the group has a member, its number is not given to another.
+        while self.group.0.is_some_and(processes::group_lives) {
+            sleep(LOOK_AGAIN).await;
+        }
     }
 }
 
