@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod exit_codes;
+mod hostile;
 mod https;
 mod keeper;
 mod lifecycle;

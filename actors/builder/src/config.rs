@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ pub struct BuilderConfig {
     pub author_email: String,
     /// Size that a fetched repository may have, in bytes. Default: 512 MiB.
     pub repository_limit_bytes: u64,
+    /// Longest time of one call of git, such as a fetch; the step that it belongs to has its own. Default: `10m`.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub call_timeout: Duration,
     /// Steps that run at once; further ones wait. Default: 10, as in the original.
     pub parallel: usize,
 }
@@ -54,6 +59,7 @@ impl Default for BuilderConfig {
             author_name: "OpenAperture Builder".into(),
             author_email: "builder@openaperture.invalid".into(),
             repository_limit_bytes: 512 << 20,
+            call_timeout: Duration::from_secs(600),
             parallel: 10,
         }
     }

@@ -69,6 +69,17 @@ pub enum BuildError {
         #[source]
         cause: std::io::Error,
     },
+    /// The branch moved, and with it what is rendered.
+    #[error(
+        "{files} in {repository} changed while this was rendered; nothing was pushed, the step begins again with what is \
+         there now"
+    )]
+    InputsMoved {
+        /// Where.
+        repository: String,
+        /// What changed.
+        files: String,
+    },
     /// The job ended without a result.
     #[error("the job of this step crashed; the log of the node says where")]
     Crashed,
@@ -80,7 +91,10 @@ impl BuildError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Git(cause) => cause.is_retryable(),
-            Self::GitSetup(_) | Self::Workspace { .. } | Self::Crashed => true,
+            Self::GitSetup(_)
+            | Self::Workspace { .. }
+            | Self::InputsMoved { .. }
+            | Self::Crashed => true,
             Self::Field { .. }
             | Self::MissingFile { .. }
             | Self::File { .. }
@@ -105,7 +119,7 @@ impl BuildError {
                 "templates are filled in, never executed; correct the template and push"
             }
             Self::Workspace { .. } => "check `builder.work_dir`, its owner and the free space",
-            Self::Crashed => return None,
+            Self::InputsMoved { .. } | Self::Crashed => return None,
         };
         Some(hint.to_owned())
     }

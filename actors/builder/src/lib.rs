@@ -6,13 +6,16 @@
 //!                            StepReport ◄─ outbox ◄───┘
 //! ```
 //!
-//! The [`Builder`] is a worker (`oa_worker_journal::Worker`) with a [`ConfigCraft`]: a crash at any point loses nothing and pushes nothing twice. What a repository holds is
-//! data: it is read from git's object database and never executed.
+//! The [`Builder`] is a worker (`oa_worker_journal::Worker`) with a [`ConfigCraft`]: a crash at any point loses nothing and
+//! pushes nothing twice. What a repository holds is data: it is read from git's object database and never executed.
 
+mod attempt;
 mod config;
 mod craft;
 mod error;
 mod git;
+#[cfg(test)]
+mod hostile;
 mod milestone;
 mod repository;
 mod revision;

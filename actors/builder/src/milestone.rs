@@ -9,31 +9,32 @@
 //!
 //! Everything is checked before anything is pushed. A second run finds its own commit and makes none:
 //! what is rendered depends on the two revisions alone, never on the clock.
+//!
+//! If the branch moved, what is there now is rendered and pushed once more, even where the others changed the same rendered
+//! file: it is derived, the workflow was asked to derive it from this source, and their text stays in the history. If they
+//! changed what it is derived from (a template, a JSON file, a unit), the step fails retryably instead: this attempt was
+//! about another revision, and source.json may now name another source.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use oa_protocol::build::{ConfigCommand, ConfigOutput};
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
-use tracing::{debug, warn};
 
+use crate::attempt::{Attempt, remove_leftovers};
 use crate::config::BuilderConfig;
 use crate::error::BuildError;
 use crate::git::{
     Budget, Commit, CommitId, Fetched, Git, GitError, GitRef, GitSetupError, GitUrl, Mirror,
-    NewCommit, NewFile, Origin, Pushed,
+    NewCommit, NewFile, Origin, Part, Pushed,
 };
 use crate::repository::Files;
 use crate::revision::{Source, Wanted, reference, repository};
 
-/// Pushes that are tried before a branch counts as too busy.
-const PUSHES: u32 = 5;
-/// Beginning of the name of each attempt's directory.
-const ATTEMPT: &str = "attempt-";
+/// Pushes that are tried: after one lost race the work is done again on what is there then. Who loses twice fails
+/// retryably, so that the pauses of the workflow's attempts lie between further tries.
+const PUSHES: u32 = 2;
 
 /// Runs the milestone, any number of times at once. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,13 +57,13 @@ impl ConfigMilestone {
     ///
     /// [`GitSetupError`] if git is missing or too old. Steps fail with the same reason until it is there.
     pub async fn prepare(&self) -> Result<(), GitSetupError> {
-        self.remove_leftovers();
+        remove_leftovers(&self.config.work_dir).await;
         self.git().await.map(drop)
     }
 
     /// Runs the milestone; `progress` gets a line whenever something worth telling happened.
     ///
-    /// Dropping the future kills every git and removes the directory of the attempt.
+    /// Dropping the future ends every git and removes the directory of the attempt.
     ///
     /// # Errors
     ///
@@ -74,38 +75,18 @@ impl ConfigMilestone {
     ) -> Result<ConfigOutput, BuildError> {
         let git = self.git().await?;
         let wanted = Wanted::parse(command, git)?;
-        let attempt = self.attempt_directory()?;
+        let git = &git.for_attempt();
+        let attempt = Attempt::begin(&self.config.work_dir, git.programs().clone())?;
         oa_crash_points::crash_point!(BuilderDirectoryMade);
-        let run =
-            Run { git, directory: attempt.path(), budget: Budget::of(command.timeout), command };
-        run.config(wanted, &progress).await
+        let budget = Budget::of(command.timeout, self.config.call_timeout);
+        let result =
+            Run { git, directory: attempt.path(), budget, command }.config(wanted, &progress).await;
+        attempt.end().await;
+        result
     }
 
     async fn git(&self) -> Result<&Git, GitSetupError> {
         self.git.get_or_try_init(|| Git::open(&self.config)).await
-    }
-
-    fn remove_leftovers(&self) {
-        let Ok(entries) = fs::read_dir(&self.config.work_dir) else { return };
-        let is_ours =
-            |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(ATTEMPT);
-        for path in entries.flatten().filter(is_ours).map(|entry| entry.path()) {
-            match fs::remove_dir_all(&path) {
-                Ok(()) => {
-                    debug!(path = %path.display(), "removed what an earlier attempt left behind")
-                }
-                Err(error) => {
-                    warn!(path = %path.display(), %error, "failed to remove an old attempt")
-                }
-            }
-        }
-    }
-
-    fn attempt_directory(&self) -> Result<TempDir, BuildError> {
-        let work_dir = &self.config.work_dir;
-        let failed = |cause| BuildError::Workspace { path: work_dir.display().to_string(), cause };
-        DirBuilder::new().recursive(true).mode(0o700).create(work_dir).map_err(failed)?;
-        tempfile::Builder::new().prefix(ATTEMPT).tempdir_in(work_dir).map_err(failed)
     }
 }
 
@@ -117,6 +98,12 @@ enum Published {
     As(CommitId),
     /// The branch moved meanwhile.
     Raced,
+}
+
+/// The revision of the deployment repository that is read.
+struct Revision {
+    origin: Origin,
+    commit: Commit,
 }
 
 /// One attempt.
@@ -135,7 +122,12 @@ impl Run<'_> {
     ) -> Result<ConfigOutput, BuildError> {
         let Wanted { deployment, deployment_ref, source, source_ref } = wanted;
         let deployment_ref = deployment_ref.as_ref();
-        let mirror = Mirror::create(self.git, self.directory.join("deployment.git"), deployment)?;
+        let mirror = Mirror::create(
+            self.git,
+            self.directory.join("deployment.git"),
+            deployment,
+            Part::Whole,
+        )?;
         // A source that the workflow names whole needs no look into source.json: both are fetched at once.
         let (early, late) = match (source, source_ref) {
             (Some(url), Some(name)) => (Some((url, Some(name))), (None, None)),
@@ -147,22 +139,22 @@ impl Run<'_> {
                 None => Ok(None),
             }
         };
-        let (mut fetched, early) =
+        let (fetched, early) =
             tokio::try_join!(mirror.fetch(deployment_ref, self.budget), fetch_early)?;
         oa_crash_points::crash_point!(BuilderFetched);
-        let mut files = self.read(&mut fetched).await?;
+        let (mut deployment, mut files) = self.read(fetched).await?;
         let source = match early {
             Some(source) => source,
-            None => self.late_source(&files, late, &fetched.commit).await?,
+            None => self.late_source(&files, late, &deployment.commit).await?,
         };
-        tell(progress, &mirror, &fetched, &source);
+        tell(progress, &mirror, &deployment, &source);
 
-        let values = source.values();
-        for _ in 0..PUSHES {
+        let (values, inputs) = (source.values(), files.inputs());
+        for pushes in 1.. {
             let changed = files.render(&values)?;
-            let output = self.output(&files, &source, &fetched.commit)?;
+            let output = self.output(&files, &source, &deployment.commit)?;
             oa_crash_points::crash_point!(BuilderRendered);
-            match self.publish(&mirror, &fetched, &source, &changed, progress).await? {
+            match self.publish(&mirror, &deployment, &source, &changed, progress).await? {
                 Published::Unchanged => return Ok(output),
                 Published::As(commit) => {
                     return Ok(ConfigOutput {
@@ -171,23 +163,32 @@ impl Run<'_> {
                         ..output
                     });
                 }
+                Published::Raced if pushes == PUSHES => break,
                 Published::Raced => {}
             }
-            fetched = mirror.fetch(deployment_ref, self.budget).await?;
-            files = self.read(&mut fetched).await?;
+            (deployment, files) =
+                self.read(mirror.fetch(deployment_ref, self.budget).await?).await?;
+            let moved = files.inputs().differences(&inputs);
+            if !moved.is_empty() {
+                let repository = mirror.url().to_string();
+                return Err(BuildError::InputsMoved { repository, files: moved.join(", ") });
+            }
         }
         let (repository, branch) =
             (mirror.url().to_string(), deployment_ref.map_or("HEAD", GitRef::as_str).to_owned());
         Err(GitError::PushRaces { repository, branch, attempts: PUSHES }.into())
     }
 
-    async fn read(&self, fetched: &mut Fetched) -> Result<Files, BuildError> {
-        let tree = fetched.objects.tree(&fetched.commit.tree).await?;
-        Files::read(&mut fetched.objects, &tree).await
+    async fn read(&self, fetched: Fetched) -> Result<(Revision, Files), BuildError> {
+        let Fetched { origin, commit, mut objects } = fetched;
+        let tree = objects.tree(&commit.tree).await?;
+        let files = Files::read(&mut objects, &tree).await?;
+        Ok((Revision { origin, commit }, files))
     }
 
     async fn fetch_source(&self, url: GitUrl, name: Option<GitRef>) -> Result<Source, GitError> {
-        let mirror = Mirror::create(self.git, self.directory.join("source.git"), url.clone())?;
+        let directory = self.directory.join("source.git");
+        let mirror = Mirror::create(self.git, directory, url.clone(), Part::Commit)?;
         let commit = mirror.fetch(name.as_ref(), self.budget).await?.commit;
         Ok(Source {
             repository: Some(url),
@@ -255,7 +256,7 @@ impl Run<'_> {
     async fn publish(
         &self,
         mirror: &Mirror,
-        fetched: &Fetched,
+        deployment: &Revision,
         source: &Source,
         files: &[NewFile],
         progress: &impl Fn(String),
@@ -263,7 +264,7 @@ impl Run<'_> {
         if files.is_empty() {
             return Ok(Published::Unchanged);
         }
-        let parent = &fetched.commit.id;
+        let parent = &deployment.commit.id;
         let name = source.reference.as_deref().unwrap_or(parent.as_str());
         let commit = NewCommit {
             parent,
@@ -273,14 +274,14 @@ impl Run<'_> {
             files,
         };
         let commit = mirror.commit(&commit, self.budget);
-        let (commit, branch) = tokio::try_join!(commit, self.branch(mirror, &fetched.origin))?;
+        let (commit, branch) = tokio::try_join!(commit, self.branch(mirror, &deployment.origin))?;
         let names = files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ");
         let Some(branch) = branch else {
             progress(format!("rendered {names}; not committed, since the revision is no branch"));
             return Ok(Published::Unchanged);
         };
         oa_crash_points::crash_point!(BuilderCommitted);
-        let pushed = mirror.push(&commit, &branch, self.budget).await?;
+        let pushed = mirror.push(&commit, parent, &branch, self.budget).await?;
         oa_crash_points::crash_point!(BuilderPushed);
         match pushed {
             Pushed::Done => {
@@ -298,8 +299,8 @@ impl Run<'_> {
     }
 }
 
-fn tell(progress: &impl Fn(String), mirror: &Mirror, fetched: &Fetched, source: &Source) {
-    let origin = match &fetched.origin {
+fn tell(progress: &impl Fn(String), mirror: &Mirror, deployment: &Revision, source: &Source) {
+    let origin = match &deployment.origin {
         Origin::Default => "default branch".to_owned(),
         Origin::Branch(name) => format!("branch {name}"),
         Origin::Tag(name) => format!("tag {name}"),
@@ -313,7 +314,7 @@ fn tell(progress: &impl Fn(String), mirror: &Mirror, fetched: &Fetched, source: 
     progress(format!(
         "read {} at {} ({origin}){of}",
         mirror.url().as_written(),
-        fetched.commit.id.short()
+        deployment.commit.id.short()
     ));
 }
 

@@ -11,18 +11,19 @@
 //!
 //! Only the top directory is read, and only regular files of a bounded size.
 
-use std::collections::BTreeMap;
+mod entries;
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use oa_fleet::unit_file;
-use oa_protocol::cluster::FleetConfig;
 use oa_protocol::unit::Unit;
-use oa_protocol::{EtcdToken, UnitName};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::BuildError;
-use crate::git::{NewFile, Objects, Tree, TreeEntry};
+use crate::git::{NewFile, Objects, Tree};
 use crate::template::{Values, render};
+
+use self::entries::{check_kind, wanted_name};
 
 /// Size that one file may have.
 const FILE_LIMIT: usize = 1 << 20;
@@ -50,35 +51,6 @@ struct File {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Files {
     files: BTreeMap<String, File>,
-}
-
-/// `source.json`: where the source lies.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct SourceFile {
-    #[serde(default)]
-    pub(crate) source_repo: Option<String>,
-    #[serde(default)]
-    pub(crate) source_repo_git_ref: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct EtcdFile {
-    #[serde(default)]
-    token: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct DockerFile {
-    #[serde(default)]
-    docker_url: Option<String>,
-    #[serde(default)]
-    docker_registry_url: Option<String>,
-    #[serde(default)]
-    docker_registry_username: Option<String>,
-    #[serde(default)]
-    docker_registry_email: Option<String>,
-    #[serde(default)]
-    docker_registry_password: Option<String>,
 }
 
 impl Files {
@@ -111,75 +83,6 @@ impl Files {
             files.insert(name, File { text, executable: entry.mode == "100755" });
         }
         Ok(Self { files })
-    }
-
-    /// `etcd.json`: the cluster.
-    pub(crate) fn cluster(&self, needed: bool) -> Result<Option<EtcdToken>, BuildError> {
-        const FILE: &str = "etcd.json";
-        let Some(EtcdFile { token }) = self.json(FILE)? else {
-            let missing = BuildError::MissingFile {
-                file: FILE,
-                why: "a deployment needs the `token` of its cluster",
-            };
-            return if needed { Err(missing) } else { Ok(None) };
-        };
-        let refuse = |why: String| BuildError::File { file: FILE.into(), why };
-        match token.filter(|token| !token.is_empty()) {
-            None => Err(refuse("`token` is missing or empty; it names the cluster".into())),
-            Some(token) => {
-                EtcdToken::new(token).map(Some).map_err(|why| refuse(format!("`token`: {why}")))
-            }
-        }
-    }
-
-    /// `source.json`; what is empty counts as absent.
-    pub(crate) fn source(&self) -> Result<SourceFile, BuildError> {
-        let SourceFile { source_repo, source_repo_git_ref } =
-            self.json("source.json")?.unwrap_or_default();
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        Ok(SourceFile {
-            source_repo: given(source_repo),
-            source_repo_git_ref: given(source_repo_git_ref),
-        })
-    }
-
-    /// `fleet.json`; keys that nobody knows are ignored.
-    pub(crate) fn fleet(&self) -> Result<FleetConfig, BuildError> {
-        let config: FleetConfig = self.json("fleet.json")?.unwrap_or_default();
-        let refuse = |why: String| Err(BuildError::File { file: "fleet.json".into(), why });
-        if let Some(count) = config.instance_cnt.filter(|count| !(1..=1000).contains(count)) {
-            return refuse(format!("`instance_cnt` is {count}; use 1 to 1000"));
-        }
-        let path = config.health.as_ref().and_then(|health| health.http.as_deref()).unwrap_or("/");
-        if !path.starts_with('/') || path.chars().any(|c| c.is_control() || c == ' ') {
-            return refuse("`health.http` is the path of a request, such as `/health`".into());
-        }
-        match config.deploy.as_ref().and_then(|deploy| deploy.quorum) {
-            Some(0) => refuse("`deploy.quorum` is 0; at least one instance must be healthy".into()),
-            Some(quorum) if config.instance_cnt.is_some_and(|count| count < quorum) => {
-                refuse(format!("`deploy.quorum` is {quorum}, more than `instance_cnt`"))
-            }
-            _ => Ok(config),
-        }
-    }
-
-    /// `docker.json`, if it is there.
-    pub(crate) fn check_docker(&self) -> Result<(), BuildError> {
-        let Some(docker) = self.json::<DockerFile>("docker.json")? else { return Ok(()) };
-        let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let mut needed = vec![("docker_url", given(&docker.docker_url))];
-        if given(&docker.docker_registry_url) {
-            needed.push(("docker_registry_username", given(&docker.docker_registry_username)));
-            needed.push(("docker_registry_email", given(&docker.docker_registry_email)));
-            needed.push(("docker_registry_password", given(&docker.docker_registry_password)));
-        }
-        match needed.into_iter().find(|(_, given)| !given) {
-            Some((key, _)) => Err(BuildError::File {
-                file: "docker.json".into(),
-                why: format!("`{key}` is missing or empty"),
-            }),
-            None => Ok(()),
-        }
     }
 
     /// Fills `values` into every template and returns what is new or has changed; the files are then as rendered.
@@ -221,68 +124,33 @@ impl Files {
         Ok(units)
     }
 
-    fn json<T: DeserializeOwned>(&self, file: &'static str) -> Result<Option<T>, BuildError> {
-        let Some(found) = self.files.get(file) else { return Ok(None) };
-        serde_json::from_str(&found.text).map(Some).map_err(|why| {
-            let text = why.to_string();
-            // serde_json repeats the place at the end.
-            let text =
-                text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned();
-            BuildError::Json { file, line: why.line(), column: why.column(), why: text }
-        })
+    /// What a person wrote: all but what templates are rendered to.
+    pub(crate) fn inputs(&self) -> Self {
+        let rendered = |name: &str| self.files.contains_key(&format!("{name}{TEMPLATE}"));
+        let inputs = self.files.iter().filter(|(name, _)| !rendered(name));
+        Self { files: inputs.map(|(name, file)| (name.clone(), file.clone())).collect() }
     }
-}
 
-/// The name of an entry that is read, checked; `None` for what means nothing here.
-fn wanted_name(entry: &TreeEntry) -> Result<Option<String>, BuildError> {
-    let Ok(name) = std::str::from_utf8(&entry.name) else {
-        let file = String::from_utf8_lossy(&entry.name);
-        let unit = file.strip_suffix(TEMPLATE).unwrap_or(&file).ends_with(UNIT);
-        let why = "its name is not UTF-8 text";
-        return if unit {
-            Err(BuildError::File { file: printable(&file), why: why.into() })
-        } else {
-            Ok(None)
-        };
-    };
-    let target = name.strip_suffix(TEMPLATE).unwrap_or(name);
-    if target.ends_with(UNIT) {
-        UnitName::new(target)
-            .map_err(|why| BuildError::File { file: printable(name), why: why.to_string() })?;
-        return Ok(Some(name.to_owned()));
+    /// Names of files that differ from those of `other`, or are on one side only.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.files.keys().chain(other.files.keys()).collect();
+        let differs = |name: &&String| self.files.get(*name) != other.files.get(*name);
+        names.into_iter().filter(differs).cloned().collect()
     }
-    // A rendered file is read too, to see whether it changes.
-    let known = JSON_FILES.contains(&name)
-        || TEMPLATES.iter().any(|t| *t == name || t.strip_suffix(TEMPLATE) == Some(name));
-    Ok(known.then(|| name.to_owned()))
-}
-
-fn check_kind(entry: &TreeEntry, name: &str) -> Result<(), BuildError> {
-    let why = match entry.mode.as_str() {
-        "100644" | "100755" | "100664" => return Ok(()),
-        "120000" => "it is a symbolic link; commit the file itself",
-        "40000" => "it is a directory where a file is expected",
-        "160000" => "it is a submodule where a file is expected",
-        _ => "it is no regular file",
-    };
-    Err(BuildError::File { file: name.to_owned(), why: why.into() })
-}
-
-fn printable(name: &str) -> String {
-    name.chars().take(80).flat_map(char::escape_default).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn files(files: &[(&str, &str)]) -> Files {
-        let file = |text: &str| File { text: text.to_owned(), executable: false };
-        Files { files: files.iter().map(|(name, text)| ((*name).to_owned(), file(text))).collect() }
-    }
-
-    fn entry(mode: &str, name: &[u8]) -> TreeEntry {
-        TreeEntry { mode: mode.into(), name: name.to_vec(), object: "0".repeat(40) }
+    impl Files {
+        /// These files (name, text), none of them executable.
+        pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+            let file = |text: &str| File { text: text.to_owned(), executable: false };
+            Self {
+                files: files.iter().map(|(name, text)| ((*name).to_owned(), file(text))).collect(),
+            }
+        }
     }
 
     fn values() -> Values {
@@ -292,75 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn broken_json_is_refused_with_file_line_and_column() {
-        let refusal =
-            files(&[("etcd.json", "{\n  \"token\": x\n}")]).cluster(true).expect_err("no JSON");
-        assert!(
-            refusal.to_string().starts_with("etcd.json, line 2, column 12: expected value"),
-            "{refusal}"
-        );
-        let refusal =
-            files(&[("fleet.json", "{\"instance_cnt\": \"two\"}")]).fleet().expect_err("a text");
-        assert!(
-            refusal.to_string().contains("fleet.json, line 1")
-                && refusal.to_string().contains("two"),
-            "{refusal}"
-        );
-        assert!(files(&[("source.json", "[1]")]).source().is_err());
-    }
-
-    #[test]
-    fn the_cluster_is_demanded_only_for_a_deployment() {
-        assert!(
-            files(&[]).cluster(true).expect_err("no file").to_string().contains("no etcd.json")
-        );
-        assert_eq!(files(&[]).cluster(false).expect("fine"), None);
-        let token =
-            files(&[("etcd.json", "{\"token\": \"local\"}")]).cluster(true).expect("a token");
-        assert_eq!(token, Some(EtcdToken::new("local").expect("a token")));
-        for text in [
-            "{}",
-            "{\"token\": \"\"}",
-            "{\"token\": \"../x\"}",
-            "{\"token\": 7}",
-            "{\"token\": null}",
-        ] {
-            assert!(files(&[("etcd.json", text)]).cluster(false).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn fleet_json_keeps_its_bounds_and_ignores_unknown_keys() {
-        let config = files(&[("fleet.json", "{\"instance_cnt\": 2, \"other\": {\"a\": 1}}")])
-            .fleet()
-            .expect("a config");
-        assert_eq!(config.instance_cnt, Some(2));
-        for text in [
-            "{\"instance_cnt\": 0}",
-            "{\"instance_cnt\": 1001}",
-            "{\"instance_cnt\": -1}",
-            "{\"health\": {\"http\": \"health\"}}",
-            "{\"health\": {\"htp\": \"/\"}}",
-            "{\"deploy\": {\"quorum\": 0}}",
-            "{\"instance_cnt\": 1, \"deploy\": {\"quorum\": 2}}",
-        ] {
-            assert!(files(&[("fleet.json", text)]).fleet().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn docker_json_needs_the_whole_registry_or_none() {
-        assert!(files(&[]).check_docker().is_ok());
-        assert!(files(&[("docker.json", "{\"docker_url\": \"org/app\"}")]).check_docker().is_ok());
-        assert!(files(&[("docker.json", "{}")]).check_docker().is_err());
-        let half = "{\"docker_url\": \"a\", \"docker_registry_url\": \"b\", \"docker_registry_username\": \"c\"}";
-        let refusal = files(&[("docker.json", half)]).check_docker().expect_err("no mail");
-        assert!(refusal.to_string().contains("docker_registry_email"), "{refusal}");
-    }
-
-    #[test]
     fn every_template_of_the_list_is_rendered() {
-        let mut repository = files(&[
+        let mut repository = Files::of(&[
             (
                 "app@.service.eex",
                 "[Service]\nExecStart=/bin/app {{ commit_hash }} <%= dst_port %>\n",
@@ -386,44 +187,35 @@ mod tests {
 
     #[test]
     fn dst_port_is_unknown_outside_of_units() {
-        let refusal = files(&[("Dockerfile.eex", "EXPOSE {{ dst_port }}")])
+        let refusal = Files::of(&[("Dockerfile.eex", "EXPOSE {{ dst_port }}")])
             .render(&values())
             .expect_err("no port");
         assert!(refusal.to_string().contains("Dockerfile.eex, line 1, column 8"), "{refusal}");
     }
 
     #[test]
-    fn hostile_names_of_units_are_refused() {
-        for name in [
-            "a;b.service",
-            "$(id).service.eex",
-            "-x.service",
-            "a b.service",
-            "a\nb.service",
-            ".service",
-            "a\\\"b.service",
-        ] {
-            let refusal = wanted_name(&entry("100644", name.as_bytes())).expect_err(name);
-            assert!(!refusal.to_string().contains('\n'), "{refusal}");
-        }
-        assert!(wanted_name(&entry("100644", b"\xff.service")).is_err());
-        assert_eq!(wanted_name(&entry("100644", b"\xff")).expect("ignored"), None);
-        assert_eq!(wanted_name(&entry("100644", b"README.md.eex")).expect("ignored"), None);
-    }
-
-    #[test]
-    fn only_regular_files_are_read() {
-        assert!(check_kind(&entry("100644", b"etcd.json"), "etcd.json").is_ok());
-        for mode in ["120000", "40000", "160000"] {
-            assert!(check_kind(&entry(mode, b"etcd.json"), "etcd.json").is_err(), "{mode}");
-        }
-    }
-
-    #[test]
     fn a_deployment_needs_a_unit() {
         assert!(
-            files(&[]).units(true).expect_err("no unit").to_string().contains("at least one unit")
+            Files::of(&[])
+                .units(true)
+                .expect_err("no unit")
+                .to_string()
+                .contains("at least one unit")
         );
-        assert!(files(&[]).units(false).expect("fine").is_empty());
+        assert!(Files::of(&[]).units(false).expect("fine").is_empty());
+    }
+
+    #[test]
+    fn what_templates_are_rendered_to_is_no_input() {
+        let before = Files::of(&[("a.service.eex", "1"), ("a.service", "1"), ("b.service", "1")]);
+        let mut after = before.clone();
+        after.files.remove("a.service");
+        assert!(after.inputs().differences(&before.inputs()).is_empty());
+        for name in ["a.service.eex", "b.service", "etcd.json"] {
+            let file = File { text: "2".into(), executable: false };
+            let mut after = before.clone();
+            after.files.insert(name.to_owned(), file);
+            assert_eq!(after.inputs().differences(&before.inputs()), [name]);
+        }
     }
 }

@@ -53,7 +53,7 @@ impl Dependencies {
                 "Before" => &mut found.before,
                 _ => continue,
             };
-            for word in unit_file::joined(&option.value).split_whitespace() {
+            for word in oa_fleet::unit_file::joined(&option.value).split_whitespace() {
                 let refuse = |why: String| Unrunnable::new(&option.name, why);
                 let other = specifiers.expand(word).map_err(refuse)?;
                 if UnitName::new(other.as_str()).is_err() {

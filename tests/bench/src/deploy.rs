@@ -39,6 +39,7 @@ pub(crate) async fn run(report: &mut Report) {
     }
     report.figure("deploy.end_to_end_default.p50_ms", crate::report::percentile(&times, 50), "ms");
     stage.end().await;
+    crate::config::measure(report).await;
 }
 
 async fn measure_node(report: &mut Report) {
@@ -61,17 +62,17 @@ async fn measure_node(report: &mut Report) {
 }
 
 /// A node and the sample application.
-struct Stage {
+pub(crate) struct Stage {
     _home: NodeHome,
     node: TestNode,
     client: Client,
-    source: TestRepository,
-    deployment: TestRepository,
+    pub(crate) source: TestRepository,
+    pub(crate) deployment: TestRepository,
     first_port: u16,
 }
 
 impl Stage {
-    async fn start(settle: &str) -> Self {
+    pub(crate) async fn start(settle: &str) -> Self {
         let source = TestRepository::with_files(&[("README.md", "hello\n")]);
         let deployment = TestRepository::with_files(
             &deployment_files(&source, settle).each_ref().map(|(n, t)| (*n, t.as_str())),
@@ -82,6 +83,32 @@ impl Stage {
         let endpoint = Endpoint::new(node.url(), Some(token)).expect("a node prints a valid URL");
         let client = Client::new(endpoint).expect("a client");
         Self { first_port: home.first_port(), _home: home, node, client, source, deployment }
+    }
+
+    /// Time from `POST …/execute` until a workflow that only renders is known to have ended.
+    pub(crate) async fn config(&self) -> Duration {
+        let workflow = NewWorkflow {
+            deployment_repo: Some(self.deployment.path().display().to_string()),
+            deployment_repo_git_ref: Some("main".into()),
+            milestones: Some(vec!["config".into()]),
+            ..NewWorkflow::default()
+        };
+        let id = self.client.create_workflow(&workflow).await.expect("the workflow is created");
+        let started = Instant::now();
+        let execute = ExecuteWorkflow::default();
+        self.client.execute_workflow(&id, &execute).await.expect("the workflow starts");
+        let mut after = 0;
+        loop {
+            let news = self.client.workflow_events(&id, after, LIMIT).await.expect("events");
+            after = news.events.iter().map(|event| event.version).max().unwrap_or(after);
+            if news.completed {
+                break;
+            }
+        }
+        let time = started.elapsed();
+        let ended = self.client.workflow(&id).await.expect("the workflow is readable");
+        assert_eq!(ended.workflow_error, Some(false), "{ended:#?}");
+        time
     }
 
     /// Time from `POST …/execute` until both instances answer with the new revision.
@@ -116,12 +143,15 @@ impl Stage {
         time
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.node.stop().await;
     }
 }
 
-fn deployment_files(source: &TestRepository, settle: &str) -> [(&'static str, String); 4] {
+pub(crate) fn deployment_files(
+    source: &TestRepository,
+    settle: &str,
+) -> [(&'static str, String); 4] {
     let server = binaries().join("hello-server").display().to_string();
     let unit = include_str!("../../../examples/hello/deployment/hello@.service.eex");
     [

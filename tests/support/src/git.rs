@@ -24,9 +24,12 @@ impl TestRepository {
         let repository = Self { directory };
         repository.git_at(
             repository.directory.path(),
-            &["init", "-q", "--bare", "-b", "main", "bare.git"],
+            &["init", "-q", "--bare", "--template=", "-b", "main", "bare.git"],
         );
-        repository.git_at(repository.directory.path(), &["init", "-q", "-b", "main", "work"]);
+        repository.git_at(
+            repository.directory.path(),
+            &["init", "-q", "--template=", "-b", "main", "work"],
+        );
         repository.commit(files, "first");
         repository
     }

@@ -18,6 +18,7 @@ pub mod clock;
 pub mod disk;
 pub mod eventually;
 pub mod git;
+pub mod hostile;
 pub mod https;
 pub mod node;
 pub mod packages;

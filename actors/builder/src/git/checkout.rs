@@ -1,14 +1,16 @@
 //! Brings one revision of a repository onto this machine.
 //!
 //! A [`Mirror`] is a bare repository of its own in the directory of the attempt. Only the wanted revision is fetched,
-//! without history where the transport allows.
+//! without history where the transport allows; of a [source](Part::Commit) only the commit, where the server allows.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::command::{Budget, Call, Git};
-use super::error::{GitError, classify, tidy};
+use super::budget::Budget;
+use super::command::{Call, Git};
+use super::complaint::{classify, tidy};
+use super::error::GitError;
 use super::local;
 use super::objects::{Commit, Objects};
 use super::reference::GitRef;
@@ -16,6 +18,15 @@ use super::url::GitUrl;
 
 /// Where the fetched revision is kept.
 const FETCHED: &str = "refs/openaperture/fetched";
+
+/// How much of a revision is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// With all its files.
+    Whole,
+    /// The commit alone: its name and its time.
+    Commit,
+}
 
 /// What a revision turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +56,17 @@ pub(crate) struct Mirror {
     git: Git,
     directory: PathBuf,
     url: GitUrl,
+    part: Part,
 }
 
 impl Mirror {
     /// Makes an empty one in `directory`, which must not exist yet.
-    pub(crate) fn create(git: &Git, directory: PathBuf, url: GitUrl) -> Result<Self, GitError> {
+    pub(crate) fn create(
+        git: &Git,
+        directory: PathBuf,
+        url: GitUrl,
+        part: Part,
+    ) -> Result<Self, GitError> {
         let real = url.local_path().map(local::check).transpose()?;
         let url = match real {
             Some(real) => url.resolved(real),
@@ -57,7 +74,7 @@ impl Mirror {
         };
         skeleton(&directory)
             .map_err(|cause| GitError::Workspace { path: directory.clone(), cause })?;
-        Ok(Self { git: git.clone(), directory, url })
+        Ok(Self { git: git.clone(), directory, url, part })
     }
 
     pub(crate) fn git(&self) -> &Git {
@@ -78,6 +95,8 @@ impl Mirror {
         wanted: Option<&GitRef>,
         budget: Budget,
     ) -> Result<Fetched, GitError> {
+        // It starts while the fetch is under way, and looks only when it is asked.
+        let mut objects = Objects::open(self, budget)?;
         let origin = match wanted {
             None => self.fetch_one("HEAD", None, budget).await.map(|()| Origin::Default)?,
             Some(name) if name.as_str() == "HEAD" => {
@@ -90,7 +109,6 @@ impl Mirror {
             Some(name) if name.is_full_hash() => self.fetch_commit(name, budget).await?,
             Some(name) => self.fetch_name(name, budget).await?,
         };
-        let mut objects = Objects::open(self, budget)?;
         match objects.commit(FETCHED).await? {
             Some(commit) => Ok(Fetched { origin, commit, objects }),
             None => Err(self.unknown(wanted)),
@@ -171,7 +189,10 @@ impl Mirror {
         if shallow {
             call = call.argument("--depth=1");
         }
-        call = call.at(&self.url);
+        call = match self.part {
+            Part::Commit if shallow => call.at_filtered(&self.url, "tree:0"),
+            Part::Commit | Part::Whole => call.at(&self.url),
+        };
         for refspec in refspecs {
             call = call.argument(refspec);
         }
@@ -179,8 +200,7 @@ impl Mirror {
         if outcome.status.success() {
             return Ok(());
         }
-        // The kernel ends what writes a larger file with signal 25.
-        if outcome.stderr.contains("signal 25") || outcome.stderr.contains("File too large") {
+        if is_beyond_limits(&outcome.stderr) {
             let limit_bytes = self.git.file_limit_bytes();
             return Err(GitError::TooLarge { repository: self.url.to_string(), limit_bytes });
         }
@@ -214,6 +234,17 @@ impl Mirror {
             None => GitError::Empty { repository },
         }
     }
+}
+
+/// Whether git met the limits that it runs under, of a file or of memory.
+fn is_beyond_limits(stderr: &str) -> bool {
+    const TEXTS: [&str; 5] =
+        ["signal 25", "File too large", "ut of memory", "mmap failed", "Cannot allocate memory"];
+    // The program that takes the objects in is ended by the kernel: it says nothing itself.
+    let mut fatal = stderr.lines().filter(|line| line.contains("fatal:"));
+    let died = fatal.next().is_some_and(|line| line.contains("invalid index-pack output"))
+        && fatal.next().is_none();
+    died || TEXTS.iter().any(|text| stderr.contains(text))
 }
 
 fn full_name(name: &str) -> Origin {

@@ -6,40 +6,34 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, timeout_at};
+use tokio::process::Command;
 
-use super::environment::{SETTINGS, environment, quote};
+use super::budget::Budget;
+use super::environment::{LOCAL_SERVICE_SETTINGS, SETTINGS, environment, quote};
 use super::error::{GitError, GitSetupError};
+use super::process::{Outcome, Programs, Running};
 use super::url::{GitUrl, UrlRules};
+use super::version;
 use crate::config::BuilderConfig;
 
-/// The oldest git that honours everything set here.
-///
-/// # Source
-///
-/// Git release notes 2.32: `GIT_CONFIG_GLOBAL` and `GIT_CONFIG_SYSTEM`.
-const OLDEST: (u32, u32) = (2, 32);
+/// Address space that one git may use: enough for any repository within the limits, too little to harm the machine.
+const MEMORY_LIMIT_BYTES: u64 = 2 << 30;
 
-/// Longest time that a step gets.
-const LONGEST_STEP: Duration = Duration::from_secs(24 * 60 * 60);
+/// Name of a remote that is fetched from in part.
+const FILTERED: &str = "filtered";
 
-/// Longest complaint that is kept.
-const STDERR_LIMIT: usize = 64 << 10;
-
-/// The git program with its rules. Cheap to clone.
+/// The git program with its rules, for one attempt. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Git {
     inner: Arc<Inner>,
+    programs: Programs,
 }
 
 #[derive(Debug)]
@@ -52,33 +46,6 @@ struct Inner {
     author: String,
 }
 
-/// Until when a step may run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Budget {
-    until: Instant,
-    limit: Duration,
-}
-
-impl Budget {
-    pub(crate) fn of(limit: Duration) -> Self {
-        // A command may name any time; a clock cannot hold every one.
-        let limit = limit.min(LONGEST_STEP);
-        Self { until: Instant::now() + limit, limit }
-    }
-
-    /// Waits for `work`, at most until the end of the step.
-    pub(crate) async fn bound<T>(
-        self,
-        command: &'static str,
-        work: impl Future<Output = Result<T, GitError>>,
-    ) -> Result<T, GitError> {
-        match timeout_at(self.until, work).await {
-            Ok(result) => result,
-            Err(_) => Err(GitError::TimedOut { command, limit: self.limit }),
-        }
-    }
-}
-
 /// One run of git in the repository `directory`.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
@@ -89,6 +56,8 @@ pub(crate) struct Call<'a> {
     /// Bytes of output that are read at most.
     pub(crate) output_limit: usize,
     pub(crate) remote: Option<&'a GitUrl>,
+    /// Settings of this call alone.
+    settings: Vec<String>,
 }
 
 impl<'a> Call<'a> {
@@ -100,6 +69,7 @@ impl<'a> Call<'a> {
             input: Vec::new(),
             output_limit: 1 << 20,
             remote: None,
+            settings: Vec::new(),
         }
     }
 
@@ -114,18 +84,23 @@ impl<'a> Call<'a> {
         self.argument("--").argument(remote.location())
     }
 
+    /// Ends the options and names the repository as one that keeps what `filter` leaves out.
+    ///
+    /// Git takes a filter only for a remote with a name and this promise.
+    pub(crate) fn at_filtered(mut self, remote: &'a GitUrl, filter: &str) -> Self {
+        self.remote = Some(remote);
+        self.settings = vec![
+            format!("remote.{FILTERED}.url={}", remote.location()),
+            format!("remote.{FILTERED}.promisor=true"),
+            format!("remote.{FILTERED}.partialCloneFilter={filter}"),
+        ];
+        self.argument(format!("--filter={filter}")).argument("--").argument(FILTERED)
+    }
+
     pub(crate) fn input(mut self, input: Vec<u8>) -> Self {
         self.input = input;
         self
     }
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: String,
 }
 
 impl Git {
@@ -137,21 +112,9 @@ impl Git {
     pub(crate) async fn open(config: &BuilderConfig) -> Result<Self, GitSetupError> {
         let program = config.git_program.clone();
         let environment = environment(config, std::env::vars_os());
-        let output = Command::new(&program)
-            .arg("version")
-            .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(|cause| GitSetupError::Missing { program: program.clone(), cause })?;
-        let answer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        match version(&answer) {
-            None => return Err(GitSetupError::Unreadable { program, answer }),
-            Some(found) if found < OLDEST => return Err(GitSetupError::TooOld { found: answer }),
-            Some(_) => {}
-        }
+        let mut command = Command::new(&program);
+        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        version::check(command).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 program,
@@ -164,7 +127,18 @@ impl Git {
                 file_limit_bytes: config.repository_limit_bytes,
                 author: author(&config.author_name, &config.author_email),
             }),
+            programs: Programs::default(),
         })
+    }
+
+    /// The same git for an attempt of its own, whose programs can be waited for.
+    pub(crate) fn for_attempt(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), programs: Programs::default() }
+    }
+
+    /// What runs in this attempt.
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// What may be fetched.
@@ -203,12 +177,13 @@ impl Git {
             .env("GIT_DIR", call.directory)
             .env("HOME", call.directory)
             .env("XDG_CONFIG_HOME", call.directory);
-        for setting in SETTINGS {
+        for setting in SETTINGS.into_iter().chain(call.settings.iter().map(String::as_str)) {
             command.arg("-c").arg(setting);
         }
-        if self.inner.rules.allow_local {
-            command.args(["-c", "protocol.file.allow=always"]);
-        }
+        // Each call may speak the one protocol that its repository needs; a call without a repository none.
+        let protocol = call.remote.map_or("none", GitUrl::protocol);
+        command.arg("-c").arg(format!("protocol.{protocol}.allow=always"));
+        command.env("GIT_ALLOW_PROTOCOL", protocol);
         if let Some((setting, header)) =
             call.remote.map_or(Ok(None), |url| self.authorization(url))?
         {
@@ -225,13 +200,23 @@ impl Git {
         command.args(&call.arguments).current_dir(call.directory);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.process_group(0).kill_on_drop(true).spawn().map_err(spawn)?;
-        let group = ProcessGroup::of(&child);
-        if let Some(Pid { .. }) = group.0 {
-            let limit = Some(self.inner.file_limit_bytes);
-            // What git starts inherits it. A kernel that refuses leaves the deadline as the only bound.
-            let _ = prlimit(group.0, Resource::Fsize, Rlimit { current: limit, maximum: limit });
+        let running = Running::new(child, &self.programs);
+        self.limit(running.group());
+        Ok(running)
+    }
+
+    /// Bounds what git may write and use; what git starts inherits it.
+    fn limit(&self, leader: Option<Pid>) {
+        let Some(leader) = leader else { return };
+        for (resource, limit) in [
+            (Resource::Fsize, self.inner.file_limit_bytes),
+            (Resource::As, MEMORY_LIMIT_BYTES),
+            (Resource::Core, 0),
+        ] {
+            let limit = Some(limit);
+            // A kernel that refuses leaves the deadline as the only bound.
+            let _ = prlimit(Some(leader), resource, Rlimit { current: limit, maximum: limit });
         }
-        Ok(Running { group, child })
     }
 
     /// The setting that carries the token of this host, if it has one, and its value.
@@ -259,91 +244,10 @@ impl Git {
             _ => ("--upload-pack", "upload-pack"),
         };
         let program = quote(&self.inner.program.to_string_lossy());
-        Some(format!(
-            "{option}={program} -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 \
-             -c maintenance.auto=false -c receive.autogc=false -c 'safe.directory=*' {service}"
-        ))
+        let settings =
+            LOCAL_SERVICE_SETTINGS.map(|setting| format!("-c {}", quote(setting))).join(" ");
+        Some(format!("{option}={program} {settings} {service}"))
     }
-}
-
-/// A git that runs. Dropping it kills git and all that git started.
-#[derive(Debug)]
-pub(crate) struct Running {
-    // Before the child: the group is killed while its leader is not reaped, so the number is still its own.
-    group: ProcessGroup,
-    pub(crate) child: Child,
-}
-
-impl Running {
-    async fn finish(
-        mut self,
-        command: &'static str,
-        input: &[u8],
-        output_limit: usize,
-    ) -> Result<Outcome, GitError> {
-        let failed = |cause| GitError::Spawn { command, cause };
-        let stdin = self.child.stdin.take();
-        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
-        let write = async {
-            if let Some(mut stdin) = stdin {
-                // Git that ends early closes the pipe; its status tells why.
-                let _ = stdin.write_all(input).await;
-            }
-            Ok(())
-        };
-        let read = async {
-            let (bytes, whole) = read_bounded(stdout, output_limit).await.map_err(failed)?;
-            if whole {
-                Ok(bytes)
-            } else {
-                Err(GitError::OutputTooLong { command, limit_bytes: output_limit })
-            }
-        };
-        let complain = async {
-            read_bounded(stderr, STDERR_LIMIT).await.map(|(bytes, _)| bytes).map_err(failed)
-        };
-        let ((), stdout, stderr) = tokio::try_join!(write, read, complain)?;
-        let status = self.child.wait().await.map_err(failed)?;
-        self.group.0 = None;
-        Ok(Outcome { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
-    }
-}
-
-/// Kills the group when dropped, unless it was disarmed.
-#[derive(Debug)]
-struct ProcessGroup(Option<Pid>);
-
-impl ProcessGroup {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
-    }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // It may have ended by itself meanwhile.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
-    }
-}
-
-/// Reads to the end, keeps the first `limit` bytes, and says whether that was all.
-async fn read_bounded(
-    reader: Option<impl AsyncRead + Unpin>,
-    limit: usize,
-) -> std::io::Result<(Vec<u8>, bool)> {
-    let Some(mut reader) = reader else { return Ok((Vec::new(), true)) };
-    let mut kept = Vec::new();
-    (&mut reader).take(limit as u64).read_to_end(&mut kept).await?;
-    // On the heap: the future that holds it is part of every larger one.
-    let mut surplus = vec![0; 4096];
-    let mut whole = true;
-    // Read on, so that the writer is never stuck on a full pipe.
-    while 0 < reader.read(&mut surplus).await? {
-        whole = false;
-    }
-    Ok((kept, whole))
 }
 
 /// `name <mail>`, without what would end the field.
@@ -352,11 +256,6 @@ fn author(name: &str, email: &str) -> String {
         text.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect::<String>()
     };
     format!("{} <{}>", clean(name).trim(), clean(email).trim())
-}
-
-fn version(answer: &str) -> Option<(u32, u32)> {
-    let mut numbers = answer.strip_prefix("git version ")?.split(['.', ' ']);
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -380,40 +279,5 @@ mod tests {
         for text in ["org/name", "https://git.example.org/a/b", "ssh://git@git.example/a/b"] {
             assert!(authorization(text).is_none(), "{text}");
         }
-    }
-
-    #[test]
-    fn versions_are_read() {
-        assert_eq!(version("git version 2.47.3"), Some((2, 47)));
-        assert_eq!(version("git version 2.39.2 (Apple Git-143)"), Some((2, 39)));
-        assert_eq!(version("hg 1.0"), None);
-    }
-
-    #[tokio::test]
-    async fn a_missing_program_is_said_with_what_to_install() {
-        let config =
-            BuilderConfig { git_program: "/no/such/git".into(), ..BuilderConfig::default() };
-        let refusal = Git::open(&config).await.expect_err("no program");
-        assert!(refusal.to_string().contains("install git"), "{refusal}");
-    }
-
-    #[tokio::test]
-    async fn git_is_killed_with_all_it_started_when_its_time_is_over() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let git = Git::open(&BuilderConfig::default()).await.expect("git");
-        // Waits for input that never comes.
-        let call = Call::new("hash-object", directory.path()).argument("--stdin");
-        let running = git.start(&call).expect("git starts");
-        let leader = running.group.0.expect("a process");
-        drop(running);
-        // The leader is reaped beside us; until then the signal still finds it as a dead process.
-        let gone = async {
-            while rustix::process::test_kill_process_group(leader).is_ok() {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout_at(Instant::now() + Duration::from_secs(10), gone)
-            .await
-            .expect("the group is gone");
     }
 }

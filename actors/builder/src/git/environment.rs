@@ -18,27 +18,66 @@ const PASSED_ON: [&str; 9] = [
 ];
 
 /// Settings of every call; the command line wins over each configuration file.
-pub(super) const SETTINGS: [&str; 20] = [
+///
+/// The protocol of the repository in hand is the one exception to `protocol.allow`, and is added by the call.
+pub(super) const SETTINGS: [&str; 36] = [
     "core.hooksPath=/dev/null",
+    "core.attributesFile=/dev/null",
     "core.fsmonitor=false",
     "core.askPass=",
+    "core.symlinks=false",
+    // What is fetched is thrown away with its attempt, so nothing is gained by flushing it to the disk.
+    "core.fsync=none",
+    // Larger blobs pass through git in pieces; none of them is ever read.
+    "core.bigFileThreshold=1m",
+    "core.packedGitWindowSize=16m",
+    "core.packedGitLimit=256m",
+    "core.deltaBaseCacheLimit=32m",
+    "pack.threads=1",
+    "pack.writeReverseIndex=false",
     "credential.helper=",
     "protocol.allow=never",
-    "protocol.https.allow=always",
-    "protocol.ssh.allow=always",
     "protocol.version=2",
     "http.followRedirects=initial",
     "http.lowSpeedLimit=1000",
     "http.lowSpeedTime=30",
-    "submodule.recurse=false",
+    "http.sslVerify=true",
+    "transfer.bundleURI=false",
+    "transfer.credentialsInUrl=die",
+    "transfer.fsckObjects=true",
+    "fetch.fsckObjects=true",
+    // One pack and not many files, so that the limit of a file is the limit of what is fetched.
+    "fetch.unpackLimit=1",
     "fetch.recurseSubmodules=no",
     "fetch.writeCommitGraph=false",
-    "fetch.fsckObjects=true",
+    "fastimport.unpackLimit=0",
+    "submodule.recurse=false",
     "push.recurseSubmodules=no",
     "push.gpgSign=false",
     "push.followTags=false",
+    "push.negotiate=false",
+    "commit.gpgSign=false",
     "gc.auto=0",
     "maintenance.auto=false",
+    "log.showSignature=false",
+];
+
+/// Settings of the git on the other side of a local transport.
+pub(super) const LOCAL_SERVICE_SETTINGS: [&str; 13] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    // Runs for every push, since what is received lies apart until it is checked. An empty one would run the repository.
+    "core.alternateRefsCommand=true",
+    "core.bigFileThreshold=1m",
+    "core.packedGitWindowSize=16m",
+    "core.packedGitLimit=256m",
+    "pack.threads=1",
+    "protocol.allow=never",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "receive.autogc=false",
+    "uploadpack.allowFilter=true",
+    "safe.directory=*",
 ];
 
 /// What git may see of the environment.
@@ -53,7 +92,6 @@ pub(super) fn environment(
                 || (name == "SSH_AUTH_SOCK" && config.ssh_identity.is_none())
         })
         .collect();
-    let protocols = if config.allow_local_repositories { "https:ssh:file" } else { "https:ssh" };
     let ssh = ssh_command(config);
     for (name, value) in [
         ("LC_ALL", "C"),
@@ -63,7 +101,6 @@ pub(super) fn environment(
         ("GIT_CONFIG_GLOBAL", "/dev/null"),
         ("GIT_ATTR_NOSYSTEM", "1"),
         ("GIT_TERMINAL_PROMPT", "0"),
-        ("GIT_ALLOW_PROTOCOL", protocols),
         ("GIT_PROTOCOL_FROM_USER", "0"),
         ("GIT_LFS_SKIP_SMUDGE", "1"),
         ("GIT_NO_LAZY_FETCH", "1"),
@@ -83,6 +120,7 @@ pub(super) fn environment(
 fn ssh_command(config: &BuilderConfig) -> String {
     let mut command = String::from(
         "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10 -o ClearAllForwardings=yes \
+         -o ServerAliveInterval=10 -o ServerAliveCountMax=3 \
          -o ForwardAgent=no -o PermitLocalCommand=no -o ControlMaster=no -o ControlPath=none",
     );
     if let Some(hosts) = &config.ssh_known_hosts {

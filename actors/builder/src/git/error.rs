@@ -6,15 +6,12 @@ use std::time::Duration;
 
 use oa_protocol::FailureCode;
 
-use super::reference::GitRef;
-use super::url::GitUrl;
-
 /// Why git cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GitSetupError {
     /// No such program.
-    #[error("failed to run `{program}`; install git 2.32 or newer")]
+    #[error("failed to run `{program}`; install git 2.34.1 or newer")]
     Missing {
         /// What was tried.
         program: PathBuf,
@@ -31,9 +28,11 @@ pub enum GitSetupError {
         answer: String,
     },
     /// It is too old for what the Builder needs.
-    #[error("git {found} is too old; install 2.32 or newer")]
+    #[error("`{program}` is too old; install 2.34.1 or newer, it says `{found}`")]
     TooOld {
-        /// Its version.
+        /// What was asked.
+        program: PathBuf,
+        /// Its answer.
         found: String,
     },
 }
@@ -57,6 +56,16 @@ pub enum GitError {
         /// The subcommand.
         command: &'static str,
         /// Time of the whole step.
+        limit: Duration,
+    },
+    /// It took longer than one call may take.
+    #[error(
+        "`git {command}` was stopped: it took longer than the {limit:?} of `builder.call_timeout`"
+    )]
+    Hangs {
+        /// The subcommand.
+        command: &'static str,
+        /// Time of one call.
         limit: Duration,
     },
     /// It wrote more than is read.
@@ -110,6 +119,14 @@ pub enum GitError {
         repository: String,
         /// `repository_limit_bytes`.
         limit_bytes: u64,
+    },
+    /// Objects that git itself does not take in.
+    #[error("repository {repository} holds what git refuses: {why}")]
+    Malformed {
+        /// Where.
+        repository: String,
+        /// What git found.
+        why: String,
     },
     /// A repository of this machine that someone else could have prepared.
     #[error("repository {repository} is not safe to use: {why}")]
@@ -207,6 +224,7 @@ impl GitError {
         match self {
             Self::Spawn { .. }
             | Self::TimedOut { .. }
+            | Self::Hangs { .. }
             | Self::Unreachable { .. }
             | Self::PushRaces { .. }
             | Self::Workspace { .. }
@@ -218,6 +236,7 @@ impl GitError {
             | Self::AccessDenied { .. }
             | Self::Untrusted { .. }
             | Self::TooLarge { .. }
+            | Self::Malformed { .. }
             | Self::Unsafe { .. }
             | Self::PushRefused { .. }
             | Self::Token { .. }
@@ -242,6 +261,12 @@ impl GitError {
             Self::Untrusted { .. } => {
                 "name the authority that signed it in `builder.https_ca_file`, and check the clock"
             }
+            Self::TooLarge { .. } => {
+                "raise `builder.repository_limit_bytes`, or make the repository smaller"
+            }
+            Self::Malformed { .. } => {
+                "find the objects with `git fsck --strict`, and write that part of the history anew"
+            }
             Self::Unsafe { .. } => "give the repository to the user that the node runs as",
             Self::PushRefused { why, .. } if why.contains("checked out") => {
                 "push to a bare repository, or set `receive.denyCurrentBranch` to `updateInstead` there"
@@ -256,180 +281,5 @@ impl GitError {
     /// Whether the revision was not there.
     pub(crate) fn is_unknown_ref(&self) -> bool {
         matches!(self, Self::UnknownRef { .. } | Self::Empty { .. })
-    }
-}
-
-/// Reads git's complaint about a remote repository. `reference` is what was wanted from it.
-pub(crate) fn classify(
-    command: &'static str,
-    stderr: &str,
-    url: &GitUrl,
-    reference: Option<&GitRef>,
-) -> GitError {
-    let repository = url.to_string();
-    let why = tidy(stderr);
-    let says = |texts: &[&str]| texts.iter().any(|text| why.contains(text));
-    if says(&[
-        "couldn't find remote ref",
-        "not our ref",
-        "Server does not allow request for unadvertised object",
-    ]) {
-        return match reference {
-            Some(reference) => {
-                GitError::UnknownRef { repository, reference: reference.to_string() }
-            }
-            None => GitError::Empty { repository },
-        };
-    }
-    if says(&["No space left on device", "Disk quota exceeded"]) {
-        return GitError::Failed { command, why };
-    }
-    if says(&[
-        "Host key verification failed",
-        "Permission denied",
-        "Authentication failed",
-        "error: 403",
-        "error: 401",
-    ]) {
-        return GitError::AccessDenied { repository, why };
-    }
-    if says(&["certificate verif", "certificate problem", "SSL certificate"]) {
-        return GitError::Untrusted { repository, why };
-    }
-    if says(&[
-        "Could not resolve host",
-        "Connection refused",
-        "Connection timed out",
-        "Connection reset",
-        "Connection closed",
-        "Failed to connect",
-        "Network is unreachable",
-        "No route to host",
-        "timed out",
-        "unexpected disconnect",
-        "early EOF",
-        "hung up unexpectedly",
-        "error: 429",
-        "error: 500",
-        "error: 502",
-        "error: 503",
-        "error: 504",
-    ]) {
-        return GitError::Unreachable { repository, why };
-    }
-    if says(&[
-        "does not appear to be a git repository",
-        "not a git repository",
-        "epository not found",
-        "' not found",
-        "could not be found",
-        "error: 404",
-        "could not read Username",
-        "does not exist",
-    ]) {
-        return GitError::UnknownRepository { repository };
-    }
-    GitError::Failed { command, why }
-}
-
-/// The end of what git said: one line, printable, without credentials and without advice.
-pub(crate) fn tidy(stderr: &str) -> String {
-    const LONGEST: usize = 600;
-    let lines = stderr.lines().map(|line| line.trim().trim_start_matches("remote:").trim());
-    let lines: Vec<&str> =
-        lines.filter(|line| !line.is_empty() && !line.starts_with("hint:")).collect();
-    let text: String = redact(&lines.join("; ")).chars().filter(|c| !c.is_control()).collect();
-    let length = text.chars().count();
-    match length.checked_sub(LONGEST) {
-        None | Some(0) => text,
-        Some(surplus) => format!("…{}", text.chars().skip(surplus).collect::<String>()),
-    }
-}
-
-/// `text` with the credentials of every URL in it replaced by `***`.
-pub(crate) fn redact(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        clean.push_str(before);
-        let authority =
-            &after[..after.find(['/', '?', '#', ' ', '\'', '"', '\n']).unwrap_or(after.len())];
-        // `ssh://git@host` stays readable; the user of any other URL can be a token.
-        match authority.rfind('@') {
-            Some(end) if authority[..end].contains(':') || !before.ends_with("ssh://") => {
-                clean.push_str("***");
-                rest = &after[end..];
-            }
-            _ => rest = after,
-        }
-    }
-    clean.push_str(rest);
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::git::url::UrlRules;
-
-    fn url() -> GitUrl {
-        let rules = UrlRules { default_host: "https://github.com".into(), allow_local: false };
-        GitUrl::parse("org/name", &rules).expect("a repository")
-    }
-
-    #[test]
-    fn credentials_are_cut_out_of_texts() {
-        assert_eq!(
-            redact("fatal: unable to access 'https://user:secret@host/a.git/': no"),
-            "fatal: unable to access 'https://***@host/a.git/': no"
-        );
-        assert_eq!(redact("https://token@host/a"), "https://***@host/a");
-        assert_eq!(
-            redact("ssh://git@host/a and https://x:y@z"),
-            "ssh://git@host/a and https://***@z"
-        );
-    }
-
-    #[test]
-    fn what_git_says_becomes_a_type() {
-        let name = GitRef::parse("nope").expect("a name");
-        let kind = |text: &str| classify("fetch", text, &url(), Some(&name));
-        assert!(matches!(
-            kind("fatal: couldn't find remote ref refs/heads/nope"),
-            GitError::UnknownRef { .. }
-        ));
-        assert!(matches!(
-            kind("remote: Repository not found.\nfatal: x"),
-            GitError::UnknownRepository { .. }
-        ));
-        assert!(matches!(
-            kind(
-                "fatal: could not read Username for 'https://github.com': terminal prompts disabled"
-            ),
-            GitError::UnknownRepository { .. }
-        ));
-        assert!(matches!(
-            kind("git@host: Permission denied (publickey)."),
-            GitError::AccessDenied { .. }
-        ));
-        assert!(matches!(kind("ssh: Could not resolve hostname x"), GitError::Unreachable { .. }));
-        let strange = kind("fatal: \u{1b}[31mstrange\nhint: try harder");
-        assert_eq!(strange.to_string(), "`git fetch` failed: fatal: [31mstrange");
-    }
-
-    #[test]
-    fn only_what_time_can_cure_is_retryable() {
-        let name = GitRef::parse("nope").expect("a name");
-        let retryable = |text: &str| classify("fetch", text, &url(), Some(&name)).is_retryable();
-        assert!(retryable("fatal: unable to access 'x': Could not resolve host: github.com"));
-        assert!(!retryable("fatal: couldn't find remote ref nope"));
-        assert!(!retryable("remote: Repository not found."));
-        assert!(!retryable(
-            "fatal: unable to access 'x': SSL certificate problem: self-signed certificate"
-        ));
-        assert!(!retryable(
-            "fatal: unable to access 'x': server certificate verification failed. CAfile: none"
-        ));
     }
 }

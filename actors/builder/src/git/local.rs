@@ -14,6 +14,21 @@ const OTHERS_WRITE: u32 = 0o002;
 /// Only the owner may rename or delete what lies in the directory.
 const STICKY: u32 = 0o1000;
 
+/// What git reads of a repository before it looks at objects; none of it may be a link to elsewhere.
+const PARTS: [&str; 9] = [
+    "HEAD",
+    "commondir",
+    "config",
+    "info",
+    "objects",
+    "objects/info",
+    "objects/info/alternates",
+    "packed-refs",
+    "refs",
+];
+/// Files that make git look into another repository.
+const ELSEWHERE: [&str; 2] = ["commondir", "objects/info/alternates"];
+
 /// Checks that `path` is a repository that only this user, or root, can have prepared; gives the path without links,
 /// so that what was checked is what is used.
 ///
@@ -38,14 +53,17 @@ pub(crate) fn check(path: &Path) -> Result<PathBuf, GitError> {
             return refuse(format!("everyone may write to {}", directory.display()));
         }
     }
-    for name in ["", ".git", "config", ".git/config", "objects", ".git/objects"] {
-        let part = if name.is_empty() { real.clone() } else { real.join(name) };
+    let parts = PARTS.iter().flat_map(|name| [real.join(name), real.join(".git").join(name)]);
+    for part in [real.clone(), real.join(".git")].into_iter().chain(parts) {
         let Ok(found) = fs::symlink_metadata(&part) else { continue };
         if found.is_symlink() {
             return refuse(format!("{} is a symbolic link", part.display()));
         }
-        if name == ".git" && !found.is_dir() {
+        if part.ends_with(".git") && part != real && !found.is_dir() {
             return refuse("its `.git` points elsewhere; name the main repository".into());
+        }
+        if ELSEWHERE.iter().any(|name| part.ends_with(name)) {
+            return refuse(format!("{} makes it use another repository", part.display()));
         }
         let me = rustix::process::geteuid().as_raw();
         if found.uid() != me && found.uid() != 0 {
@@ -104,6 +122,25 @@ mod tests {
         let elsewhere = tempfile::tempdir().expect("a directory");
         symlink(repository.path(), elsewhere.path().join(".git")).expect("a link");
         assert!(matches!(check(elsewhere.path()), Err(GitError::Unsafe { .. })));
+    }
+
+    #[test]
+    fn a_repository_that_leads_into_another_is_refused() {
+        let change = |change: &dyn Fn(&Path)| {
+            let repository = TestRepository::with_files(&[("a", "1")]);
+            change(&repository.path());
+            check(&repository.path()).expect_err("it leads elsewhere").to_string()
+        };
+        let alternates = |path: &Path| {
+            fs::write(path.join("objects/info/alternates"), "/srv/other/objects\n")
+                .expect("a file");
+        };
+        assert!(change(&alternates).contains("alternates makes it use another repository"));
+        let common =
+            |path: &Path| fs::write(path.join("commondir"), "/srv/other\n").expect("a file");
+        assert!(change(&common).contains("commondir makes it use another repository"));
+        let link = |path: &Path| symlink("/etc/passwd", path.join("packed-refs")).expect("a link");
+        assert!(change(&link).contains("packed-refs is a symbolic link"));
     }
 
     #[test]

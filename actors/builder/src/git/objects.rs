@@ -5,9 +5,11 @@ use std::process::ExitStatus;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 
+use super::budget::Budget;
 use super::checkout::Mirror;
-use super::command::{Budget, Call, Running};
+use super::command::Call;
 use super::error::GitError;
+use super::process::Running;
 use super::reference::CommitId;
 
 /// Longest header that git writes before an object.
@@ -56,8 +58,8 @@ impl Objects {
     pub(crate) fn open(mirror: &Mirror, budget: Budget) -> Result<Self, GitError> {
         let call = Call::new(COMMAND, mirror.directory()).argument("--batch");
         let mut running = mirror.git().start(&call)?;
-        let requests = running.child.stdin.take().expect("stdin is piped");
-        let answers = BufReader::new(running.child.stdout.take().expect("stdout is piped"));
+        let requests = running.child().stdin.take().expect("stdin is piped");
+        let answers = BufReader::new(running.child().stdout.take().expect("stdout is piped"));
         Ok(Self { running, requests, answers, budget })
     }
 
@@ -159,7 +161,7 @@ impl Objects {
     }
 
     async fn ended(&mut self) -> String {
-        let status = self.running.child.wait().await.ok();
+        let status = self.running.child().wait().await.ok();
         format!(
             "it ended with {}",
             status.map_or_else(|| "no status".into(), |status: ExitStatus| status.to_string())

@@ -1,11 +1,13 @@
 //! Makes a commit and hands it to the remote's branch.
 //!
-//! A push never forces: the branch moves only from the commit that the new one was made on, so two Builders cannot
-//! overwrite one another. The slower one gets [`Pushed::Raced`] and begins again from what is there now.
+//! The branch moves only from the very commit that the new one was made on, so two Builders cannot overwrite one another,
+//! and a commit that was taken back meanwhile does not come back. The slower one gets [`Pushed::Raced`].
 
+use super::budget::Budget;
 use super::checkout::Mirror;
-use super::command::{Budget, Call};
-use super::error::{GitError, classify, tidy};
+use super::command::Call;
+use super::complaint::{classify, tidy};
+use super::error::GitError;
 use super::reference::CommitId;
 
 /// Where the new commit is kept until it is pushed.
@@ -65,15 +67,20 @@ impl Mirror {
         })
     }
 
-    /// Hands `commit` to the remote's `branch`.
+    /// Hands `commit` to the remote's `branch`, if that is still at `parent`.
     pub(crate) async fn push(
         &self,
         commit: &CommitId,
+        parent: &CommitId,
         branch: &str,
         budget: Budget,
     ) -> Result<Pushed, GitError> {
-        let call =
-            Call::new("push", self.directory()).argument("--porcelain").argument("--no-verify");
+        let call = Call::new("push", self.directory())
+            .argument("--porcelain")
+            .argument("--no-verify")
+            // The commit lies on top of `parent`, so nothing is ever forced; an ordinary push would also go on top of
+            // an ancestor.
+            .argument(format!("--force-with-lease=refs/heads/{branch}:{parent}"));
         let call = call.at(self.url()).argument(format!("{commit}:refs/heads/{branch}"));
         let outcome = self.git().run(call, budget).await?;
         if outcome.status.success() {
@@ -147,7 +154,7 @@ mod tests {
 
     use super::*;
     use crate::config::BuilderConfig;
-    use crate::git::{Git, GitUrl};
+    use crate::git::{Git, GitUrl, Part};
 
     #[test]
     fn a_lost_race_is_told_from_a_refusal() {
@@ -165,16 +172,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_push_from_an_old_commit_changes_nothing() {
+    async fn a_push_goes_on_top_of_the_very_commit_that_it_was_made_on() {
         let repository = TestRepository::with_files(&[("a", "1")]);
+        let first = repository.head();
+        let parent = repository.commit(&[("b", "2")], "second");
         let config = BuilderConfig { allow_local_repositories: true, ..BuilderConfig::default() };
         let git = Git::open(&config).await.expect("git");
-        let url =
-            GitUrl::parse(&repository.path().display().to_string(), git.rules()).expect("a path");
+        let path = repository.path().display().to_string();
+        let url = GitUrl::parse(&path, git.rules()).expect("a path");
         let place = tempfile::tempdir().expect("a directory");
-        let budget = Budget::of(Duration::from_secs(30));
-        let mirror = Mirror::create(&git, place.path().join("mirror"), url).expect("a mirror");
+        let budget = Budget::of(Duration::from_secs(30), Duration::from_secs(30));
+        let mirror =
+            Mirror::create(&git, place.path().join("mirror"), url, Part::Whole).expect("a mirror");
         let fetched = mirror.fetch(None, budget).await.expect("fetched");
+        assert_eq!(fetched.commit.id.as_str(), parent);
         let files = [NewFile { name: "b".into(), text: "2".into(), executable: false }];
         let commit = NewCommit {
             parent: &fetched.commit.id,
@@ -184,11 +195,22 @@ mod tests {
             files: &files,
         };
         let commit = mirror.commit(&commit, budget).await.expect("a commit");
-        let theirs = repository.commit(&[("c", "3")], "theirs");
+        let push = async || mirror.push(&commit, &fetched.commit.id, "main", budget).await;
+        let move_main = |to: &str| {
+            repository.git(&["push", "-q", "-f", &path, &format!("{to}:refs/heads/main")])
+        };
 
-        assert_eq!(mirror.push(&commit, "main", budget).await.expect("an answer"), Pushed::Raced);
+        let theirs = repository.commit(&[("c", "3")], "theirs");
+        assert_eq!(push().await.expect("an answer"), Pushed::Raced, "the branch went on");
         assert_eq!(repository.head(), theirs);
-        assert_eq!(mirror.push(&commit, "new", budget).await.expect("an answer"), Pushed::Done);
+        move_main(&first);
+        assert_eq!(push().await.expect("an answer"), Pushed::Raced, "the branch went back");
+        assert_eq!(repository.head(), first);
+        repository.git(&["--git-dir", &path, "update-ref", "-d", "refs/heads/main"]);
+        assert_eq!(push().await.expect("an answer"), Pushed::Raced, "the branch is gone");
+        move_main(&parent);
+        assert_eq!(push().await.expect("an answer"), Pushed::Done);
+        assert_eq!(repository.head(), commit.as_str());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use oa_protocol::InvalidName;
 
-use super::error::redact;
+use super::complaint::redact;
 
 /// Longest text that is looked at.
 const LONGEST: usize = 2048;
@@ -114,6 +114,15 @@ impl GitUrl {
         Self { location: real.to_string_lossy().into_owned(), local: Some(real), ..self }
     }
 
+    /// What git calls the way to it.
+    pub(crate) fn protocol(&self) -> &'static str {
+        match (&self.local, &self.https_host) {
+            (Some(_), _) => "file",
+            (None, Some(_)) => "https",
+            (None, None) => "ssh",
+        }
+    }
+
     /// The host, if it is reached by https.
     pub(crate) fn https_host(&self) -> Option<&str> {
         self.https_host.as_deref()
@@ -164,7 +173,10 @@ fn local(path: &str, rules: &UrlRules) -> Result<GitUrl, String> {
     if path.contains('%') {
         return Err("write the path as it is, without `%`".into());
     }
-    let path = if path.len() == 1 { path } else { path.trim_end_matches('/') };
+    let path = path.trim_end_matches('/');
+    if path.is_empty() {
+        return Err("it names the root of this machine, which is no repository".into());
+    }
     Ok(GitUrl { local: Some(path.into()), ..located(path.to_owned()) })
 }
 
@@ -313,6 +325,9 @@ mod tests {
             "git@host:",
             "git@host:../x",
             "host:a",
+            "/",
+            "//",
+            "file:////",
             "/srv/../etc",
             "/srv/$(id)",
             "/srv/a;b",

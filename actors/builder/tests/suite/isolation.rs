@@ -1,79 +1,16 @@
 //! Nothing that lies in a repository or in the environment makes git run a program or read a file.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Workshop, command, deployment, source};
+use crate::support::{HOOKS, Workshop, command, deployment, program, source};
 
 /// Set in the process that runs under a hostile environment.
 const INSIDE: &str = "OA_TEST_INSIDE_HOSTILE_ENVIRONMENT";
 
-/// Every hook that a fetch or a push could call, on either side.
-const HOOKS: [&str; 9] = [
-    "pre-receive",
-    "update",
-    "post-receive",
-    "post-update",
-    "reference-transaction",
-    "proc-receive",
-    "pre-push",
-    "post-checkout",
-    "pre-auto-gc",
-];
-
-fn program(path: &Path, canary: &Path) {
-    fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
-    fs::write(path, format!("#!/bin/sh\necho ran >> {}\n", canary.display())).expect("a program");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("executable");
-}
-
-#[tokio::test]
-async fn hooks_and_programs_of_a_repository_never_run() {
-    let (workshop, deployment, source) = (Workshop::open().await, deployment(), source());
-    let place = tempfile::tempdir().expect("a directory");
-    let canary = place.path().join("canary");
-    let evil = place.path().join("evil");
-    program(&evil, &canary);
-    fs::write(deployment.work().join(".gitattributes"), "* filter=x\n").expect("attributes");
-    deployment.git(&["add", "-A"]);
-    deployment.commit(&[], "attributes");
-    for repository in [&deployment, &source] {
-        for hook in HOOKS {
-            program(&repository.path().join("hooks").join(hook), &canary);
-        }
-        let config = repository.path().join("config");
-        let text = fs::read_to_string(&config).expect("a configuration");
-        let evil = evil.display();
-        let more = format!(
-            "[core]\n\tfsmonitor = {evil}\n\tsshCommand = {evil}\n\taskPass = {evil}\n\tpager = {evil}\n\teditor = {evil}\n\
-             [uploadpack]\n\tpackObjectsHook = {evil}\n[gc]\n\tauto = 1\n[credential]\n\thelper = {evil}\n\
-             [diff]\n\texternal = {evil}\n[filter \"x\"]\n\tsmudge = {evil}\n\tclean = {evil}\n"
-        );
-        fs::write(&config, format!("{text}{more}")).expect("a hostile configuration");
-    }
-    assert!(workshop.run(&command(&deployment, &source)).await.expect("config succeeds").pushed);
-    assert!(!canary.exists(), "a program of the repository ran");
-}
-
-#[tokio::test]
-async fn a_hostile_submodule_is_refused_or_ignored() {
-    let (workshop, source) = (Workshop::open().await, source());
-    for text in ["\turl = ext::touch\n\tupdate = !touch\n", "\turl = https://git.invalid/x\n"] {
-        let deployment = deployment();
-        let text = format!("[submodule \"x\"]\n\tpath = x\n{text}");
-        deployment.commit(&[(".gitmodules", &text)], "a submodule");
-        match workshop.run(&command(&deployment, &source)).await {
-            Ok(output) => assert!(output.pushed),
-            Err(refusal) => assert!(refusal.to_string().contains("gitmodules"), "{refusal}"),
-        }
-    }
-}
-
 #[tokio::test]
 async fn hooks_would_run_without_our_care() {
-    // Shows that the canary of the test above sings at all.
+    // Shows that the canaries of these tests sing at all.
     let deployment = deployment();
     let place = tempfile::tempdir().expect("a directory");
     let canary = place.path().join("canary");

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -93,10 +93,42 @@ pub(crate) fn source() -> TestRepository {
     TestRepository::with_files(&[("main.c", "int main() { return 0; }\n")])
 }
 
-/// Commits a symbolic link and pushes it.
-pub(crate) fn commit_link(repository: &TestRepository, name: &str, target: &str) {
-    let link = repository.work().join(name);
-    let _ = fs::remove_file(&link);
-    symlink(target, link).expect("a link");
-    repository.commit(&[], "a link");
+/// Every hook that a fetch or a push could call, on either side.
+pub(crate) const HOOKS: [&str; 9] = [
+    "pre-receive",
+    "update",
+    "post-receive",
+    "post-update",
+    "reference-transaction",
+    "proc-receive",
+    "pre-push",
+    "post-checkout",
+    "pre-auto-gc",
+];
+
+/// A program that leaves a mark in `canary` when it runs.
+pub(crate) fn program(path: &Path, canary: &Path) {
+    executable(path, &format!("#!/bin/sh\necho ran >> {}\n", canary.display()));
+}
+
+pub(crate) fn executable(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    fs::write(path, text).expect("a program");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+/// Writes into a file that git protects.
+pub(crate) fn overwrite(path: &Path, content: &[u8]) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("permissions");
+    fs::write(path, content).expect("a file");
+}
+
+/// Text that does not compress well; always the same.
+pub(crate) fn noise(length: usize) -> String {
+    let mut state = 1_u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'!' + u8::try_from((state >> 33) % 90).expect("below 90"))
+    };
+    std::iter::repeat_with(next).take(length).collect()
 }

@@ -227,6 +227,9 @@ fn check_unused(fields: &mut Fields<'_>) {
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
