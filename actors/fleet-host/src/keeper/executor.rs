@@ -100,7 +100,6 @@ pub(super) fn run() -> ExitCode {
     let mut text = Vec::new();
     let errand = socket
         .read_to_end(&mut text)
-        .map_err(io::Error::from)
         .and_then(|_| serde_json::from_slice::<Errand<'_>>(&text).map_err(io::Error::other));
     let trouble = match errand.map(|errand| become_program(&errand)) {
         Ok(Err(trouble)) => trouble,

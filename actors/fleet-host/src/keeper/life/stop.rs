@@ -80,7 +80,10 @@ impl Life<'_> {
         for pid in &signalled {
             signal(*pid, number);
         }
-        while all {
+        if !all {
+            return;
+        }
+        loop {
             let mut fresh = descendants();
             fresh.retain(|pid| !signalled.contains(pid));
             if fresh.is_empty() {
@@ -116,7 +119,7 @@ impl Life<'_> {
     /// Whether there are processes that the unit's file wants to be spared.
     pub(super) fn leaves_processes(&self) -> bool {
         let kill = &self.plan.kill;
-        let ends_all = matches!(kill.mode, KillMode::ControlGroup | KillMode::Mixed);
-        !(ends_all && kill.and_kill) && !children().is_empty()
+        let spares = matches!(kill.mode, KillMode::Process | KillMode::None) || !kill.and_kill;
+        spares && !children().is_empty()
     }
 }
