@@ -140,7 +140,7 @@ async fn a_unit_that_a_host_was_stopping_when_it_died_is_started_by_the_next_hos
     let before = processes("820020");
     let status = stage.run_of("app.service").join("status.json");
     let is_stopping =
-        async || std::fs::read_to_string(&status).expect("it is").contains("Stopping");
+        async || std::fs::read_to_string(&status).expect("it is").contains("StopCommands");
     tokio::select! {
         () = host.stop(StopUnits::Stop) => panic!("it is not stopped within half a second"),
         () = until("the unit stops", is_stopping) => {}

@@ -81,8 +81,9 @@ async fn programs_that_hide_are_ended_before_they_start_again_when_their_keeper_
 async fn whoever_merely_reads_the_files_of_a_keeper_is_not_taken_for_its_unit() {
     let stage = Stage::new();
     let host = stage.start().await;
-    launch(&stage.client(), "app.service", &[("ExecStart", "/bin/sleep 830060")]).await;
-    let before = processes("/bin/sleep\x00830060");
+    let words = format!("/bin/sleep\0{}", own(83_060));
+    launch(&stage.client(), "app.service", &[("ExecStart", &words.replace('\0', " "))]).await;
+    let before = processes(&words);
     let lock = stage.run_of("app.service").join("lock").display().to_string();
     let (mut reader, id) = stranger(&["/usr/bin/tail", "--follow", &lock]);
     let files = || std::fs::read_dir(format!("/proc/{id}/fd")).expect("it runs").flatten();
@@ -93,7 +94,7 @@ async fn whoever_merely_reads_the_files_of_a_keeper_is_not_taken_for_its_unit() 
     signal(stage.keeper_of("app.service"), Signal::KILL);
 
     until("a new process", async || {
-        let now = processes("/bin/sleep\x00830060");
+        let now = processes(&words);
         now.len() == 1 && now != before
     })
     .await;
@@ -200,8 +201,9 @@ async fn a_keeper_that_hangs_is_said_and_holds_nobody_up() {
     let stage = Stage::new().with_patience(Duration::from_millis(150));
     let mut host = stage.start().await;
     let client = stage.client();
-    launch(&client, "hangs.service", &[("ExecStart", "/bin/sleep 830020")]).await;
-    let program = processes("/bin/sleep\x00830020");
+    let [hangs, other] = [83_020, 83_021].map(|number| format!("/bin/sleep\0{}", own(number)));
+    launch(&client, "hangs.service", &[("ExecStart", &hangs.replace('\0', " "))]).await;
+    let program = processes(&hangs);
     let keeper = stage.keeper_of("hangs.service");
     for restarts_host in [false, true] {
         signal(keeper, Signal::STOP);
@@ -210,20 +212,20 @@ async fn a_keeper_that_hangs_is_said_and_holds_nobody_up() {
             host = stage.start().await;
         }
         reaches(&client, "hangs.service", "active", "unresponsive").await;
-        launch(&client, "other.service", &[("ExecStart", "/bin/sleep 830021")]).await;
+        launch(&client, "other.service", &[("ExecStart", &other.replace('\0', " "))]).await;
         signal(keeper, Signal::CONT);
         reaches(&client, "hangs.service", "active", "running").await;
-        assert_eq!(processes("/bin/sleep\x00830020"), program, "it ran all the time");
+        assert_eq!(processes(&hangs), program, "it ran all the time");
     }
 
     signal(keeper, Signal::STOP);
     client.remove(&name("hangs.service")).await.expect("it is removed");
     stage.is_off_the_machine("hangs.service").await;
-    assert!(processes("830020").is_empty(), "the keeper is killed, and its unit");
+    assert!(processes(&hangs).is_empty(), "the keeper is killed, and its unit");
 
     signal(stage.keeper_of("other.service"), Signal::STOP);
     stage.end(host).await;
-    assert!(processes("830021").is_empty(), "a host that stops its units does not wait for ever");
+    assert!(processes(&other).is_empty(), "a host that stops its units does not wait for ever");
 }
 
 #[tokio::test]
@@ -238,7 +240,7 @@ async fn a_living_keeper_is_adopted_whatever_the_files_beside_it_say() {
         ("plan.json", b"{"),
         ("control", b""),
     ];
-    let sleep = |at: usize| format!("/bin/sleep 83003{at}");
+    let sleep = |at: usize| format!("/bin/sleep {}", own(83_030 + at as u32));
     let unit = |at: usize| format!("app@{at}.service");
     for at in 0..damages.len() {
         launch(&client, &unit(at), &[("ExecStart", &sleep(at))]).await;
@@ -264,7 +266,7 @@ async fn a_living_keeper_is_adopted_whatever_the_files_beside_it_say() {
     }
     assert_eq!(programs()[..4], before[..4], "the same processes");
     stage.end(host).await;
-    assert!(processes("/bin/sleep\083003").is_empty());
+    assert!(programs().iter().all(Vec::is_empty));
 }
 
 #[tokio::test]
@@ -272,12 +274,12 @@ async fn a_damaged_definition_harms_no_other_unit_and_what_runs_of_it_goes_on() 
     let stage = Stage::new();
     let host = stage.start().await;
     let client = stage.client();
-    let commands = ["/bin/sleep 830040", "/bin/sleep 830041", "/bin/sleep 830042"];
+    let commands = [83_040, 83_041, 83_042].map(|number| format!("/bin/sleep {}", own(number)));
     let units = ["again.service", "gone.service", "sound.service"];
-    for (unit, command) in units.iter().zip(commands) {
+    for (unit, command) in units.iter().zip(&commands) {
         launch(&client, unit, &[("ExecStart", command)]).await;
     }
-    let programs = || commands.map(|command| processes(&command.replace(' ', "\0")));
+    let programs = || commands.each_ref().map(|command| processes(&command.replace(' ', "\0")));
     let before = programs();
     host.stop(StopUnits::Leave).await;
     std::fs::write(stage.definition_of("again.service"), "").expect("it is writable");
@@ -297,7 +299,7 @@ async fn a_damaged_definition_harms_no_other_unit_and_what_runs_of_it_goes_on() 
     let host = stage.start().await;
     assert!(client.remove(&name("gone.service")).await.expect("it is removed"));
     stage.is_off_the_machine("gone.service").await;
-    launch(&client, "again.service", &[("ExecStart", commands[0])]).await;
+    launch(&client, "again.service", &[("ExecStart", &commands[0])]).await;
     until("a new process", async || {
         let now = programs();
         now[0].len() == 1 && now[0] != before[0]

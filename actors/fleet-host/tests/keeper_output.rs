@@ -95,7 +95,8 @@ async fn garbage_and_lines_without_an_end_are_kept_like_anything_else() {
         run_to_end(&client, unit, command).await;
         let query = LogQuery { after: Some(0), ..LogQuery::default() };
         let page = client.logs(&name(unit), query).await.expect("a page");
-        assert_eq!(page.next, 200_000, "{unit}");
+        // Garbage may end within what could become a character; that is kept for the next page.
+        assert!((199_997..=200_000).contains(&page.next), "{unit}: {}", page.next);
         assert!(page.dropped >= 200_000 - 64 * 1024, "{unit}");
         let last = LogQuery { lines: Some(1), ..LogQuery::default() };
         client.logs(&name(unit), last).await.expect("a page");

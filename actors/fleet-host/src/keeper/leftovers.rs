@@ -3,7 +3,8 @@
 //! A living keeper needs none of this: it is the reaper of all that its unit starts. When it was killed, a process
 //! belongs to its unit if it holds the keeper's lock, which programs inherit, or has the keeper's mark in the environment
 //! that it was started with, or if it is the very process that the status names, with its group. One that closed the
-//! file, left the group and started itself again with a cleaned environment is not found.
+//! file, left the group and started itself again with a cleaned environment is not found here; where the unit has control
+//! groups, those are emptied afterwards.
 //!
 //! Whoever merely reads the file of the lock is left alone, and so is whoever was there before the keeper: a hostile
 //! unit may have sent it the open file.

@@ -104,13 +104,6 @@ impl OutputWriter {
 
     fn suppress(&mut self, beyond: &[u8], now: Instant) {
         let begins = self.suppressed.is_empty();
-        self.suppressed.add(beyond);
-        let lines = beyond.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.change(begins, |state| {
-            state.suppressed_bytes += beyond.len() as u64;
-            state.suppressed_lines += lines;
-            state.is_suppressed = true;
-        });
         if begins {
             let left = self.limit.remaining(now).unwrap_or_default().as_secs();
             let text = format!(
@@ -119,6 +112,13 @@ impl OutputWriter {
             );
             self.say(&text);
         }
+        self.suppressed.add(beyond);
+        let lines = beyond.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.change(begins, |state| {
+            state.suppressed_bytes += beyond.len() as u64;
+            state.suppressed_lines += lines;
+            state.is_suppressed = true;
+        });
     }
 
     fn say_suppressed(&mut self) {
