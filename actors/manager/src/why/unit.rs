@@ -94,15 +94,16 @@ impl Facts {
             "failed" => self.failed(condition),
             "auto_restart" => self.between_starts(condition),
             "dead" => self.ended(condition),
-            "stopping" => self
-                .begin(ReasonCode::UnitStopping, "it is being stopped")
-                .then(HOST, "it ends by itself, by force when its TimeoutStopSec= is over"),
             "keeper_silent" => self
                 .begin(
                     ReasonCode::KeeperSilent,
                     "its keeper does not answer: whether it runs is not known",
                 )
                 .then(YOU, "it counts again when its keeper answers; see what stops it (a sick disk? SIGSTOP?)"),
+            // Told to end, made to end, or at the commands that come with it.
+            _ if condition.active == "deactivating" => self
+                .begin(ReasonCode::UnitStopping, "it is being stopped")
+                .then(HOST, "it ends by itself, by force when its TimeoutStopSec= is over"),
             "running" => return self.running(condition),
             "exited" => return None,
             _ if waits_for.is_some() => self
@@ -368,6 +369,16 @@ mod tests {
         assert_eq!(code(running(7, 99_000), &[]).as_deref(), Some("crash_loop"));
         assert_eq!(code(running(2, 99_000), &[]), None, "one restart is no loop");
         assert_eq!(code(running(7, 10_000), &[]), None, "it has run for a while");
+    }
+
+    #[test]
+    fn a_unit_on_its_way_down_is_stopping_whatever_the_way() {
+        for (name, sub) in
+            [("stopping", "stop-sigterm"), ("killing", "stop-sigkill"), ("stop_post", "stop-post")]
+        {
+            let down = UnitCondition { active: "deactivating".into(), ..phase(name, sub) };
+            assert_eq!(code(down, &[]).as_deref(), Some("unit_stopping"), "{name}");
+        }
     }
 
     #[test]
