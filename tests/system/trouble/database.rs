@@ -50,6 +50,8 @@ async fn a_short_lock_is_waited_for_and_a_long_one_is_named_and_over_when_it_is_
     assert!(message.contains(&me) && hint.contains(&me), "{message}; {hint}");
     assert_eq!(refusal(second.expect_err("it is locked")).1, "database_locked");
     assert_eq!(refusal(client.ready().await.expect_err("not ready")).1, "database_locked");
+    let why = client.why().await.expect("reading goes on");
+    assert!(why.iter().any(|finding| finding.reason_code == "database_locked"), "{why:#?}");
 
     other.execute("ROLLBACK").await.expect("it unlocks the file");
     becomes_ready(&home, &client).await;

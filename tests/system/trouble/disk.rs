@@ -51,6 +51,8 @@ async fn a_full_disk_is_said_everywhere_loses_nothing_and_is_over_when_there_is_
     let (status, code, message, _) = refusal(client.ready().await.expect_err("not ready"));
     assert_eq!((status, code.as_str()), (503, "storage_full"));
     assert!(message.contains(&path), "{message}");
+    let why = client.why().await.expect("reading goes on");
+    assert!(why.iter().any(|finding| finding.reason_code == "storage_full"), "{why:#?}");
     let stranger = reqwest::get(format!("{}/readyz", node.url())).await.expect("an answer");
     let said = stranger.text().await.expect("a text");
     assert!(said.contains("no space is left") && !said.contains(&path), "{said}");

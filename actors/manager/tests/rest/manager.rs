@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use oa_manager::{Manager, ManagerArgs, ManagerConfig, child_spec};
+use oa_manager::{Health, Manager, ManagerArgs, ManagerConfig, child_spec};
 use oa_runtime::{ActorRef, PostOffice, System, Transport};
 use oa_store::{Clock, Store, StoreConfig};
 use oa_transport_memory::MemoryTransport;
@@ -37,6 +37,7 @@ pub(crate) struct TestManager {
     address: SocketAddr,
     token: String,
     config: ManagerConfig,
+    health: Health,
     dir: TempDir,
 }
 
@@ -74,7 +75,8 @@ impl TestManager {
         let post_office =
             PostOffice::new(&system, "test", "", Arc::clone(&transport) as Arc<dyn Transport>);
         let args = ManagerArgs::new(config.clone(), dir.path(), store.clone(), post_office.clone());
-        let args = args.prometheus(prometheus());
+        let health = Health::default();
+        let args = args.prometheus(prometheus()).health(health.clone());
         let address = args.address();
         let manager =
             system.spawn_ready(child_spec(args), LIMIT).await.expect("the Manager starts");
@@ -83,7 +85,7 @@ impl TestManager {
             .expect("the token")
             .trim()
             .to_owned();
-        Self { system, manager, store, post_office, transport, address, token, config, dir }
+        Self { system, manager, store, post_office, transport, address, token, config, health, dir }
     }
 
     /// Stops it in order and starts another one on the same data directory.
@@ -129,6 +131,11 @@ impl TestManager {
     /// Its database.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The looks at the parts of its node.
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Its system of actors.

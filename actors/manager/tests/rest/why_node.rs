@@ -1,9 +1,10 @@
 //! `GET /why`: everything on the node that waits, failed or is refused now.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use oa_manager::Trouble;
 use oa_protocol::mailbox;
 use oa_protocol::module::Heartbeat;
 use oa_runtime::{Actor, Backoff, ChildSpec, Context, Envelope, Failure};
@@ -33,6 +34,27 @@ async fn a_transport_and_a_database_that_are_away_are_told_of() {
     manager.transport().come_up();
     manager.store().close().await;
     only(&manager, "/why", "database_down", &["does not answer"]).await;
+}
+
+#[tokio::test]
+async fn a_part_whose_storage_fails_is_told_of_by_the_word_of_its_trouble() {
+    let manager = TestManager::start().await;
+    let now: Arc<Mutex<Option<Trouble>>> = Arc::default();
+    let seen = Arc::clone(&now);
+    manager.health().watch(move || seen.lock().expect("no panic").clone());
+    for code in ["storage_full", "storage_read_only", "database_locked", "storage_failed"] {
+        *now.lock().expect("no panic") = Some(Trouble {
+            part: "builder".to_owned(),
+            code: code.to_owned(),
+            message: "it cannot write to /var/lib/oa".to_owned(),
+            hint: "free some space".to_owned(),
+        });
+        let words = ["/var/lib/oa", "free some space; it goes on by itself then"];
+        let finding = only(&manager, "/why", code, &words).await;
+        assert_eq!(finding.subject, "builder");
+    }
+    *now.lock().expect("no panic") = None;
+    assert_eq!(findings(&manager, "/why").await, [], "it is told of as long as it lasts");
 }
 
 #[tokio::test]
