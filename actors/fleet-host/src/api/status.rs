@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::name::known;
 use crate::cluster::Cluster;
-use crate::keeper::STATUS;
+use crate::keeper::{STATUS, UnitResult};
 use crate::registry::Definition;
 use crate::scheduling::Hindrance;
 
@@ -66,6 +66,12 @@ fn condition(cluster: &Cluster, name: &UnitName, definition: &Definition) -> Uni
         && let Err(why) = cluster.plan(name, &definition.options)
     {
         return UnitCondition { note: Some(why.to_string()), ..bare("refused") };
+    }
+    if definition.desired == UnitDesire::Launched
+        && let Some((why, has_failed)) = cluster.gate.reason(name)
+    {
+        let result = has_failed.then(|| UnitResult::Dependency.word().to_owned());
+        return UnitCondition { note: Some(why), result, ..bare("held") };
     }
     let kept = cluster.states.kept(name);
     if kept.as_ref().is_some_and(|kept| !kept.answers) {

@@ -29,7 +29,7 @@ pub(crate) use leftovers::{end_leftovers, kill_keeper};
 pub(crate) use lock::{has_keeper, is_held};
 pub(crate) use process::boot;
 pub(crate) use protocol::{Command, Said, VERSION};
-pub(crate) use status::{Phase, Status};
+pub(crate) use status::{Phase, Status, UnitResult};
 
 use std::ffi::OsString;
 use std::path::PathBuf;

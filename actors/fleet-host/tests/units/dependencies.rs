@@ -52,6 +52,12 @@ async fn a_unit_fails_with_what_it_requires_and_begins_when_that_is_mended() {
     let app = unit(&NEEDS_DB, &[("ExecStart", "/bin/sleep 820401")]);
     put(&client, "app.service", &app, UnitDesire::Launched).await;
     reaches(&client, "app.service", "failed", "failed").await;
+    let why =
+        client.condition(&name("app.service")).await.expect("it answers").expect("it is there");
+    assert_eq!((why.phase.as_str(), why.result.as_deref()), ("held", Some("dependency")));
+    assert!(
+        why.note.is_some_and(|note| note.contains("db.service, which is no unit of this host"))
+    );
 
     // One that is up as soon as it is executed would let it begin.
     let broken = service(&[("Type", "oneshot"), ("ExecStart", "/bin/false")]);

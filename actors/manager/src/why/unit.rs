@@ -88,6 +88,11 @@ impl Facts {
                 self.begin(ReasonCode::UnitRefused, format!("this machine cannot run it: {why}"))
                     .then(YOU, "correct the unit file, or the machine, then deploy again")
             }
+            "held" => {
+                let why = condition.note.as_deref().unwrap_or("another unit holds it");
+                self.begin(ReasonCode::UnitWaits, why)
+                    .then(YOU, "it begins by itself when that has changed; see to the unit that is named")
+            }
             "not_launched" => self
                 .begin(ReasonCode::NotLaunched, "nobody asks it to run")
                 .then(YOU, "deploy it, or ask the cluster to launch it"),
@@ -159,7 +164,9 @@ impl Facts {
     }
 
     fn running(&self, condition: &UnitCondition) -> Option<Draft> {
-        if let Some(note) = &condition.note {
+        // Other notes are of the unit's own log, such as a limit that is not enforced.
+        let lost = condition.note.as_ref().filter(|note| note.starts_with("its output"));
+        if let Some(note) = lost {
             let next = "it is written again by itself when that is possible; see to the disk of the machine";
             return Some(self.begin(ReasonCode::OutputLost, note).then(YOU, next));
         }
