@@ -70,8 +70,7 @@ impl Cluster {
             metadata: read_metadata(&data_dir),
         };
         let states = Arc::new(States::default());
-        let host =
-            Host::here(&machine.id, config.allow_root_units, config.log_limit_bytes);
+        let host = Host::here(&machine.id, config.allow_root_units, config.log_limit_bytes);
         Ok(Self {
             storage: Arc::new(HostStorage::new(&data_dir)),
             registry: Mutex::new(registry),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use oa_fleet::{UnitName, unit_file};
 use oa_fleet::unit::UnitOption;
+use oa_fleet::{UnitName, unit_file};
 
 use super::options::{self, Refused};
 use super::plan::{Credentials, Exits, Kill, KillMode, Manners, Plan, RestartWhen, ServiceKind};

@@ -31,8 +31,8 @@ pub(crate) use plan::{
 pub(crate) use specifiers::Specifiers;
 pub(crate) use user::{User, manager};
 
-use oa_fleet::unit::UnitOption;
 use oa_fleet::UnitName;
+use oa_fleet::unit::UnitOption;
 
 /// Why a unit cannot run here; `[Section] Name=` and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
