@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use crate::config::FleetHostConfig;
 use crate::error::FleetHostError;
 use crate::host::{private_directory, raise_open_files};
+use crate::metering::Ledger;
 use crate::registry::{Definition, Registry, entry_of, set_aside, write_whole};
 use crate::runner::{Places, Runners, STARTING_AT_ONCE, Wish};
 use crate::scheduling;
@@ -35,6 +36,7 @@ pub(crate) struct Cluster {
     placed: Mutex<BTreeSet<UnitName>>,
     pub(crate) states: Arc<States>,
     runners: Runners,
+    pub(crate) ledger: Arc<Ledger>,
     data_dir: PathBuf,
     host: Host,
     machine: Mutex<Machine>,
@@ -52,20 +54,23 @@ impl Cluster {
             Ok(path)
         };
         let registry = Registry::open(&place("units")?)?;
-        let places = Places {
-            run: place("run")?,
-            output: place("output")?,
-            keeper: config.keeper.clone(),
-            patience: config.keeper_patience,
-            open_files: raise_open_files(),
-            starting: Semaphore::new(STARTING_AT_ONCE),
-            searching: tokio::sync::Mutex::default(),
-        };
         let unusable = |cause| FleetHostError::Directory { path: data_dir.clone(), cause };
         let machine = Machine {
             id: machine_id(&data_dir).map_err(unusable)?,
             primary_ip: config.primary_ip.clone(),
             metadata: read_metadata(&data_dir),
+        };
+        let ledger = Ledger::open(&place("metering")?, &machine.id).map_err(unusable)?;
+        let ledger = Arc::new(ledger);
+        let places = Places {
+            run: place("run")?,
+            output: place("output")?,
+            ledger: Arc::clone(&ledger),
+            keeper: config.keeper.clone(),
+            patience: config.keeper_patience,
+            open_files: raise_open_files(),
+            starting: Semaphore::new(STARTING_AT_ONCE),
+            searching: tokio::sync::Mutex::default(),
         };
         let states = Arc::new(States::default());
         let host = Host {
@@ -80,6 +85,7 @@ impl Cluster {
             placed: Mutex::default(),
             runners: Runners::new(places, Arc::clone(&states)),
             states,
+            ledger,
             data_dir,
             host,
             machine: Mutex::new(machine),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::api::Server;
@@ -25,6 +26,8 @@ pub struct FleetHost {
     cluster: Arc<Cluster>,
     server: Server,
     socket: PathBuf,
+    /// Looks after the records of runs.
+    metering: JoinHandle<()>,
     /// Held as long as this host works on its directory.
     _lock: File,
 }
@@ -44,7 +47,8 @@ impl FleetHost {
         let cluster = Arc::new(Cluster::open(&config)?);
         cluster.begin();
         let server = Server::start(&config.socket, Arc::clone(&cluster))?;
-        Ok(Self { cluster, server, socket: config.socket, _lock: lock })
+        let metering = tokio::spawn(Arc::clone(&cluster.ledger).watch());
+        Ok(Self { cluster, server, socket: config.socket, metering, _lock: lock })
     }
 
     /// The socket of the API.
@@ -70,6 +74,7 @@ impl FleetHost {
 impl Drop for FleetHost {
     fn drop(&mut self) {
         self.cluster.close();
+        self.metering.abort();
         self.server.abandon();
         self.cluster.runners().abandon();
     }

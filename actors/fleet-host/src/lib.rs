@@ -17,6 +17,7 @@ mod config;
 mod error;
 mod host;
 pub mod keeper;
+mod metering;
 mod output;
 mod registry;
 mod runner;

@@ -20,6 +20,7 @@ use super::control::Control;
 use super::process::{ProcessId, boot, kill_group, signal_process};
 use super::programs::Programs;
 use super::status::{Phase, Status};
+use crate::metering::Meter;
 use crate::output::OutputWriter;
 use crate::service::{ExecCommand, Plan, RestartWhen, ServiceKind};
 
@@ -33,7 +34,7 @@ pub(super) enum Event {
 }
 
 /// Lives until the unit has ended for good.
-pub(super) fn live(plan: &Plan, directory: &Path, output: &Path) -> io::Result<()> {
+pub(super) fn live(plan: &Plan, directory: &Path, output: &Path, meter: &Meter) -> io::Result<()> {
     let (events, inbox) = channel();
     let mut writer = OutputWriter::open(output, plan.log_limit_bytes);
     let status = Status {
@@ -49,7 +50,7 @@ pub(super) fn live(plan: &Plan, directory: &Path, output: &Path) -> io::Result<(
     let control = Control::listen(directory, events.clone(), &status, &mut writer)?;
     say_ready()?;
     let programs = Programs::new(plan, writer, events)?;
-    let mut life = Life { plan, control, programs, inbox, status, recent: Vec::new() };
+    let mut life = Life { plan, control, programs, meter, inbox, status, recent: Vec::new() };
     life.programs.limit();
     life.run();
     Ok(())
@@ -70,10 +71,22 @@ enum End {
     Stopped,
 }
 
+impl End {
+    fn in_words(&self) -> String {
+        match self {
+            Self::Exit(exit) => exit.to_string(),
+            Self::NotStarted => "not started".into(),
+            Self::TimedOut => "timed out".into(),
+            Self::Stopped => "stopped".into(),
+        }
+    }
+}
+
 struct Life<'a> {
     plan: &'a Plan,
     control: Control,
     programs: Programs<'a>,
+    meter: &'a Meter,
     inbox: Receiver<Event>,
     status: Status,
     /// Starts within the limit's interval.
@@ -151,9 +164,14 @@ impl Life<'_> {
 
     /// Runs one program to its end, or until the host wants the unit stopped.
     fn run_command(&mut self, command: &ExecCommand, phase: Phase) -> End {
+        let is_main = phase != Phase::Preparing;
+        if is_main {
+            self.meter.started();
+        }
         let leader = match self.programs.start(command, None) {
             Ok(leader) => leader,
             Err(why) => {
+                self.meter.ended("not started");
                 self.programs.note(&format!("failed to start {}: {why}", command.argv[0]));
                 self.status.last_exit = Some(format!("failed to start: {why}"));
                 return End::NotStarted;
@@ -177,6 +195,7 @@ impl Life<'_> {
                 End::TimedOut
             }
         };
+        self.meter.ended(&end.in_words());
         self.status.process = None;
         if let End::Exit(exit) = &end {
             self.status.last_exit = Some(exit.to_string());

@@ -21,7 +21,7 @@ mod status;
 
 pub(crate) use leftovers::{end_leftovers, kill_keeper};
 pub(crate) use lock::{has_keeper, is_held};
-pub(crate) use process::boot;
+pub(crate) use process::{ProcessId, boot};
 pub(crate) use protocol::{Command, Said, VERSION};
 pub(crate) use status::{Phase, Status};
 
@@ -31,6 +31,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit};
 
+use crate::metering::Meter;
 use crate::service::Plan;
 
 /// Name of the plan in the unit's directory.
@@ -44,14 +45,14 @@ pub(crate) const FILES: &str = "OA_UNIT_FILES";
 /// Exit status of a keeper that found another one at work.
 pub(crate) const ALREADY_KEPT: u8 = 75;
 
-/// Runs a keeper until its unit has ended for good. The last argument is the unit's directory, the one before it the
-/// directory of its output.
+/// Runs a keeper until its unit has ended for good. The last argument is the unit's directory, those before it are the
+/// directory of its output and that of metering.
 ///
 /// Call this before anything else is started in the process: no thread, no async runtime.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
-    let [output, directory] = arguments.as_slice() else {
-        return say("usage: unit-keeper <directory of the output> <directory of the unit>", 64);
+    let [output, metering, directory] = arguments.as_slice() else {
+        return say("usage: unit-keeper <output> <metering> <unit>, each a directory", 64);
     };
     // However the program was found, this is what lists of processes show.
     let _only_a_name = rustix::thread::set_name(c"unit-keeper");
@@ -81,7 +82,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     // By this the unit's programs are found again, should this keeper be killed.
     plan.environment.retain(|(name, _)| name != lock::MARK);
     plan.environment.push((lock::MARK.into(), held.mark.clone()));
-    match life::live(&plan, directory, output) {
+    let meter = Meter::new(&plan, metering);
+    match life::live(&plan, directory, output, &meter) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => say(&format!("failed to keep {}: {why}", plan.unit), 74),
     }

@@ -119,7 +119,10 @@ impl Task {
                 tracing::info!(unit = %self.unit, ?process, "adopted");
                 self.heard();
             }
-            None => self.ended = last_status(&self.places, &self.unit).filter(is_done),
+            None => {
+                self.places.ledger.look_soon();
+                self.ended = last_status(&self.places, &self.unit).filter(is_done);
+            }
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ pub(crate) use command_line::with_variables;
 pub(crate) use plan::{Credentials, ExecCommand, Plan, RestartWhen, ServiceKind, StopSignal};
 pub(crate) use specifiers::Specifiers;
 
+use crate::metering::Labels;
 use oa_fleet::UnitName;
 use oa_fleet::unit::UnitOption;
 
@@ -58,5 +59,6 @@ pub(crate) fn plan(
             why: "this host runs units of type .service only".into(),
         });
     }
-    reading::read(name, options, host)
+    let plan = reading::read(name, options, host)?;
+    Ok(Plan { labels: Labels::of(options), ..plan })
 }

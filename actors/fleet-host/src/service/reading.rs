@@ -8,6 +8,7 @@ use oa_fleet::unit::UnitOption;
 
 use super::plan::{Credentials, ExecCommand, Plan, RestartWhen, ServiceKind, StopSignal};
 use super::{Host, Specifiers, Unrunnable, command_line, time_span, user};
+use crate::metering::Labels;
 
 /// Options that change nothing here: the output is kept anyway, and nobody can ask for a reload.
 const WITHOUT_EFFECT: &[&str] = &["SyslogIdentifier", "ExecReload"];
@@ -58,6 +59,7 @@ impl<'a> Draft<'a> {
             unit: name.to_string(),
             hash: oa_fleet::unit_file::hash(options),
             launch: 0,
+            labels: Labels::default(),
             kind: ServiceKind::Simple,
             remain_after_exit: false,
             start_pre: Vec::new(),

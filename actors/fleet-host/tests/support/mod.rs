@@ -92,6 +92,10 @@ impl Stage {
         self.directory.path().join("data/output").join(unit)
     }
 
+    pub(crate) fn metering(&self) -> PathBuf {
+        self.directory.path().join("data/metering")
+    }
+
     pub(crate) fn definition_of(&self, unit: &str) -> PathBuf {
         self.directory.path().join("data/units").join(format!("{unit}.json"))
     }
