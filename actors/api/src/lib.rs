@@ -10,6 +10,7 @@ mod error_body;
 pub mod local;
 mod system_event;
 mod tree;
+mod usage;
 mod workflow;
 
 pub use client::{Client, ClientError, DEFAULT_DEADLINE, Endpoint};
@@ -17,6 +18,7 @@ pub use cluster::{Cluster, LogFilter, LogPage, Machine, NewCluster, Unit, UnitOp
 pub use error_body::ErrorBody;
 pub use system_event::{AssignSystemEvent, DismissSystemEvent, NewSystemEvent, SystemEvent};
 pub use tree::TreeNode;
+pub use usage::{Usage, UsageFilter, UsageRow};
 pub use workflow::{
     CancelWorkflow, DeployedUnit, ExecuteWorkflow, NewWorkflow, StepState, Workflow, WorkflowEvent,
     WorkflowEvents, WorkflowFailure, WorkflowFilter, WorkflowState, WorkflowStep,

@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::auth::Permission;
 use crate::error::ApiError;
-use crate::handlers::{clusters, node, system_events, units, workflows};
+use crate::handlers::{clusters, node, system_events, units, usage, workflows};
 use crate::request::Call;
 
 /// Answers a call.
@@ -74,6 +74,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
     POST   "/workflows/:id/cancel"                           RunWorkflows     => workflows::cancel_workflow;
     GET    "/workflows/:id/events"                           ReadWorkflows    => workflows::list_workflow_events;
     GET    "/clusters/:etcd_token/units/:unit_name/logs"     ReadClusters     => units::get_log_page;
+    GET    "/usage"                                          ReadUsage        => usage::get_usage;
     GET    "/oa/tree"                                        ReadNode         => node::get_tree;
     GET    "/healthz"                                        Open             => node::healthz;
     GET    "/readyz"                                         Open             => node::readyz;

@@ -13,6 +13,7 @@ mod manager;
 mod node;
 mod system_events;
 mod units;
+mod usage;
 mod workflow_events;
 mod workflow_names;
 mod workflows;
