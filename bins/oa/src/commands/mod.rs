@@ -7,6 +7,7 @@ mod doctor;
 mod logs;
 mod status;
 mod tree;
+mod usage;
 mod workflow;
 
 use oa_api::{Client, ClientError, DeployedUnit};
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Status => status::run(&session).await,
         Command::Tree => tree::run(&session).await,
         Command::Cluster(command) => cluster::run(&session, command).await,
+        Command::Usage(asked) => usage::run(&session, asked).await,
         Command::Demo | Command::Doctor => Ok(Exit::Ok),
     }
 }
