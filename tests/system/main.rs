@@ -12,3 +12,4 @@ mod lifecycle;
 mod ssh;
 mod stage;
 mod trouble;
+mod usage;
