@@ -9,7 +9,6 @@
 //! The place up to which records are kept is kept with them, so whatever ends in between, the next one goes on where
 //! the records stop: each arrives at least once, and counts once.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use oa_protocol::metering::{IntervalPage, RecordIntervals};
 use oa_protocol::{EtcdToken, mailbox};
 use oa_runtime::{PostOffice, Recipient};
 use tokio::time::sleep;
+
+use crate::refusal;
 
 /// Records of one message.
 const PAGE: u32 = 200;
@@ -56,7 +57,8 @@ impl Collector {
                 Ok(None) => return,
                 Ok(Some(page)) => page,
                 Err(error) => {
-                    self.failed("the engine gave no records of runs", &error).await;
+                    let why = refusal::from_engine(&error).message;
+                    self.failed("the engine gave no records of runs", &why).await;
                     continue;
                 }
             };
@@ -81,15 +83,16 @@ impl Collector {
                     return cursor;
                 }
                 Ok(Err(refusal)) => {
-                    self.failed("the Manager did not keep records of runs", &refusal).await;
+                    let why = refusal.to_string();
+                    self.failed("the Manager did not keep records of runs", &why).await;
                 }
-                Err(error) => self.failed("the Manager did not answer", &error).await,
+                Err(error) => self.failed("the Manager did not answer", &error.to_string()).await,
             }
         }
     }
 
     /// Waits a while; says once what lasts.
-    async fn failed(&mut self, what: &str, why: &dyn Display) {
+    async fn failed(&mut self, what: &str, why: &str) {
         let cluster = &self.token;
         if self.pause == SAID_AT {
             tracing::warn!(%cluster, "{what}: {why}; nothing is lost, it is tried again");
@@ -100,3 +103,6 @@ impl Collector {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 }
+
+#[cfg(test)]
+mod tests;
