@@ -191,10 +191,11 @@ impl Shared {
     }
 
     fn write(&self, state: &mut State, entry: Entry) {
+        // An earlier record of the same run must not come after this one.
+        state.unwritten.retain(|other| other.interval.id != entry.interval.id);
         if records::append(&self.path, &entry).is_ok() {
             return;
         }
-        state.unwritten.retain(|other| other.interval.id != entry.interval.id);
         state.unwritten.truncate(MOST_UNWRITTEN - 1);
         state.unwritten.push(entry);
     }
