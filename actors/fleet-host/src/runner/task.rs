@@ -300,7 +300,9 @@ impl Task {
     async fn kill(&mut self) -> io::Result<()> {
         let directory = self.places.run_of(&self.unit);
         kill_keeper(&directory);
-        clear_up(&self.places, &directory).await
+        let cleared = clear_up(&self.places, &directory).await;
+        self.places.ledger.look_soon();
+        cleared
     }
 
     /// Shows what the keeper said last, and logs what a person should know of it.
