@@ -14,5 +14,6 @@ mod lifecycle;
 mod ssh;
 mod stage;
 mod trouble;
+mod usage;
 mod why;
 mod why_units;

@@ -11,6 +11,7 @@ pub mod local;
 mod suggest;
 mod system_event;
 mod tree;
+mod usage;
 mod why;
 mod workflow;
 
@@ -20,6 +21,7 @@ pub use error_body::ErrorBody;
 pub use suggest::{did_you_mean, nearest};
 pub use system_event::{AssignSystemEvent, DismissSystemEvent, NewSystemEvent, SystemEvent};
 pub use tree::TreeNode;
+pub use usage::{Usage, UsageFilter, UsageRow};
 pub use why::{Evidence, Finding, ReasonCode};
 pub use workflow::{
     CancelWorkflow, DeployedUnit, ExecuteWorkflow, NewWorkflow, StepState, Workflow, WorkflowEvent,

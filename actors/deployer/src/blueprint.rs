@@ -9,7 +9,8 @@ use oa_protocol::cluster::{FleetConfig, HealthCheck};
 use oa_protocol::unit::{Unit, UnitOption};
 
 use crate::error::DeployError;
-use crate::{generation, template};
+use crate::generation::Stamp;
+use crate::template;
 
 /// Most instances of one template.
 const MAX_INSTANCES: u32 = 1000;
@@ -26,24 +27,20 @@ pub(crate) struct Blueprint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) name: UnitName,
-    /// Filled in, with the generation.
+    /// Filled in, with the stamp of the deployment.
     pub(crate) options: Vec<UnitOption>,
     pub(crate) port: Option<u16>,
 }
 
 impl Blueprint {
-    /// Fills in the port and adds the generation.
-    pub(crate) fn fill(&self, port: Option<u16>, generation: u64) -> Result<Wanted, DeployError> {
+    /// Fills in the port and adds the stamp of the deployment.
+    pub(crate) fn fill(&self, port: Option<u16>, stamp: &Stamp) -> Result<Wanted, DeployError> {
         let mut options = self.options.clone();
         for option in &mut options {
             option.value = template::fill(&option.value, port)
                 .map_err(|why| bad_template(&self.name, option, why))?;
         }
-        Ok(Wanted {
-            name: self.name.clone(),
-            options: generation::stamp(&options, generation),
-            port,
-        })
+        Ok(Wanted { name: self.name.clone(), options: stamp.put(&options), port })
     }
 }
 
@@ -222,7 +219,8 @@ mod tests {
     fn an_instance_gets_its_port_and_the_generation() {
         let drawn = blueprints(&units(&[("a.service", "x {{ dst_port }} %i")]), &config(None), 1)
             .expect("proper");
-        let wanted = drawn[0].fill(Some(45_003), 7).expect("a port is all it needs");
+        let stamp = Stamp { generation: 7, ..Stamp::default() };
+        let wanted = drawn[0].fill(Some(45_003), &stamp).expect("a port is all it needs");
         assert_eq!(wanted.options, options("x 45003 %i", Some(7)));
     }
 }

@@ -22,6 +22,7 @@ use oa_protocol::step::StepFailure;
 use crate::blueprint::{Blueprint, Wanted, blueprints};
 use crate::cluster::Cluster;
 use crate::error::DeployError;
+use crate::generation::Stamp;
 use crate::plan::{Plan, Snapshot};
 use crate::rollout::Rollout;
 use crate::voice::Voice;
@@ -96,7 +97,7 @@ async fn prepare(
     let (machines, snapshot) = tokio::try_join!(cluster.machines(), desk.recall())?;
     let config = &command.fleet_config;
     let drawn = blueprints(&command.units, config, machines.len())?;
-    let wanted = fill(&drawn, command.generation, desk, cluster.voice()).await?;
+    let wanted = fill(&drawn, &Stamp::of(command), desk, cluster.voice()).await?;
     oa_crash_points::crash_point!(DeployerPortsKnown);
     let rollout = Rollout {
         cluster,
@@ -125,7 +126,7 @@ async fn prepare(
 
 async fn fill(
     drawn: &[Blueprint],
-    generation: u64,
+    stamp: &Stamp,
     desk: &impl Desk,
     voice: &Voice,
 ) -> Result<Vec<Wanted>, DeployError> {
@@ -148,7 +149,7 @@ async fn fill(
             if blueprint.uses_port && port.is_none() {
                 return Err(DeployError::PortMissing { unit: blueprint.name.to_string() });
             }
-            blueprint.fill(port, generation)
+            blueprint.fill(port, stamp)
         })
         .collect()
 }

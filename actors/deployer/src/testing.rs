@@ -297,7 +297,8 @@ pub(crate) fn options(exec: &str, generation: Option<u64>) -> Vec<UnitOption> {
         UnitOption::new("Unit", "Description", "an app"),
         UnitOption::new("Service", "ExecStart", exec),
     ];
-    generation.map_or(options.clone(), |generation| generation::stamp(&options, generation))
+    let stamp = |generation| generation::Stamp { generation, ..Default::default() };
+    generation.map_or(options.clone(), |generation| stamp(generation).put(&options))
 }
 
 /// Deploys `units` as `generation`; instances settle for a second and have ten to become healthy.
@@ -323,6 +324,7 @@ pub(crate) fn command(units: &[(&str, &str)], instances: u32, generation: u64) -
             deploy: Some(policy),
         },
         generation,
+        product: None,
         timeout: Duration::from_secs(1800),
     }
 }

@@ -16,6 +16,7 @@ use crate::config::FleetHostConfig;
 use crate::error::FleetHostError;
 use crate::gate::Gate;
 use crate::host::{private_directory, raise_open_files};
+use crate::metering::Ledger;
 use crate::registry::{Definition, Registry, entry_of, set_aside, write_whole};
 use crate::runner::{Places, Runners, STARTING_AT_ONCE, Wish};
 use crate::scheduling;
@@ -37,6 +38,7 @@ pub(crate) struct Cluster {
     pub(crate) states: Arc<States>,
     pub(crate) gate: Gate,
     runners: Runners,
+    pub(crate) ledger: Arc<Ledger>,
     data_dir: PathBuf,
     host: Host,
     machine: Mutex<Machine>,
@@ -54,20 +56,23 @@ impl Cluster {
             Ok(path)
         };
         let registry = Registry::open(&place("units")?)?;
-        let places = Places {
-            run: place("run")?,
-            output: place("output")?,
-            keeper: config.keeper.clone(),
-            patience: config.keeper_patience,
-            open_files: raise_open_files(),
-            starting: Semaphore::new(STARTING_AT_ONCE),
-            searching: tokio::sync::Mutex::default(),
-        };
         let unusable = |cause| FleetHostError::Directory { path: data_dir.clone(), cause };
         let machine = Machine {
             id: machine_id(&data_dir).map_err(unusable)?,
             primary_ip: config.primary_ip.clone(),
             metadata: read_metadata(&data_dir),
+        };
+        let ledger = Ledger::open(&place("metering")?, &machine.id).map_err(unusable)?;
+        let ledger = Arc::new(ledger);
+        let places = Places {
+            run: place("run")?,
+            output: place("output")?,
+            ledger: Arc::clone(&ledger),
+            keeper: config.keeper.clone(),
+            patience: config.keeper_patience,
+            open_files: raise_open_files(),
+            starting: Semaphore::new(STARTING_AT_ONCE),
+            searching: tokio::sync::Mutex::default(),
         };
         let states = Arc::new(States::default());
         let host = Host::here(&machine.id, config.allow_root_units, config.log_limit_bytes);
@@ -78,6 +83,7 @@ impl Cluster {
             runners: Runners::new(places, Arc::clone(&states)),
             gate: Gate::default(),
             states,
+            ledger,
             data_dir,
             host,
             machine: Mutex::new(machine),

@@ -28,6 +28,8 @@ pub struct FleetHost {
     socket: PathBuf,
     /// Lets units go that waited for others.
     attending: JoinHandle<()>,
+    /// Looks after the records of runs.
+    metering: JoinHandle<()>,
     /// Held as long as this host works on its directory.
     _lock: File,
 }
@@ -48,7 +50,8 @@ impl FleetHost {
         cluster.begin();
         let server = Server::start(&config.socket, Arc::clone(&cluster))?;
         let attending = tokio::spawn(Arc::clone(&cluster).attend());
-        Ok(Self { cluster, server, socket: config.socket, attending, _lock: lock })
+        let metering = tokio::spawn(Arc::clone(&cluster.ledger).watch());
+        Ok(Self { cluster, server, socket: config.socket, attending, metering, _lock: lock })
     }
 
     /// The socket of the API.
@@ -78,6 +81,7 @@ impl FleetHost {
 impl Drop for FleetHost {
     fn drop(&mut self) {
         self.cluster.close();
+        self.metering.abort();
         self.server.abandon();
         self.attending.abort();
         self.cluster.runners().abandon();

@@ -19,6 +19,7 @@ mod error;
 mod gate;
 mod host;
 pub mod keeper;
+mod metering;
 mod output;
 mod registry;
 mod runner;

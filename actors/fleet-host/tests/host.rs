@@ -198,6 +198,7 @@ async fn a_second_keeper_of_a_unit_ends_at_once() {
 
     let second = Command::new(env!("CARGO_BIN_EXE_oa-unit-keeper"))
         .arg(stage.output_of("app.service"))
+        .arg(stage.metering())
         .arg(stage.run_of("app.service"))
         .status()
         .await

@@ -9,6 +9,7 @@ use oa_protocol::fleet_manager::{
 use oa_protocol::{Registration, mailbox};
 use oa_runtime::{Actor, Backoff, ChildSpec, Context, Failure, Mailbox, PostOffice, Subscription};
 
+use crate::collector::Collector;
 use crate::config::FleetManagerConfig;
 use crate::slots::Slots;
 use crate::worker::{Worker, WorkerArgs};
@@ -59,6 +60,11 @@ impl Actor for FleetManager {
                 .accept::<RestartUnit, _>(&worker)
                 .window(1);
             consumers.push(post_office.serve(mailbox).await?);
+        }
+        for token in args.engines.tokens() {
+            if let Some(engine) = args.engines.get(token) {
+                ctx.spawn_task(Collector::new(token.clone(), engine, &post_office).run());
+            }
         }
         let registration = Registration::new(&post_office, MODULE);
         ctx.spawn_task(registration.clone().keep());

@@ -11,8 +11,11 @@
 //! mailbox is shared by several workers, each with a consumer of its own that takes one question at a time: who waits
 //! holds up nobody else. Two limits keep some workers free: one cluster gets only its share of them, and only a few
 //! may wait for log lines. Both stand in [`FleetManagerConfig`].
+//!
+//! Beside them a collector for each cluster brings the records of its units' runs to the Manager.
 
 mod actor;
+mod collector;
 mod config;
 mod refusal;
 mod slots;

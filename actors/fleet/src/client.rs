@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use oa_protocol::UnitName;
+use oa_protocol::metering::IntervalPage;
 use oa_protocol::unit::{LogPage, Machine, Unit, UnitCondition, UnitDesire, UnitOption, UnitState};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -338,6 +339,23 @@ impl Engine for FleetClient {
             Err(EngineError::Refused { status: 404, .. }) => {
                 Err(EngineError::UnknownUnit { unit: name.to_string() })
             }
+            Err(why) => Err(why),
+        }
+    }
+
+    async fn intervals(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+        wait: Duration,
+    ) -> Result<Option<IntervalPage>, EngineError> {
+        let mut parameters =
+            vec![("limit", limit.to_string()), ("wait_ms", wait.as_millis().to_string())];
+        parameters.extend(after.map(|after| ("after", after.to_owned())));
+        let request = self.http.get(self.url(&["oa", "v1", "intervals"])).query(&parameters);
+        match self.call("list runs of units", request, DEADLINE + wait).await {
+            Ok(answer) => self.read(answer).await.map(Some),
+            Err(why) if is_missing_route(&why) => Ok(None),
             Err(why) => Err(why),
         }
     }

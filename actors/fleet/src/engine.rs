@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use oa_protocol::UnitName;
+use oa_protocol::metering::IntervalPage;
 use oa_protocol::unit::{LogPage, Machine, Unit, UnitCondition, UnitDesire, UnitOption, UnitState};
 
 use crate::error::EngineError;
@@ -66,4 +67,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Stops a unit and starts it again.
     async fn restart(&self, name: &UnitName) -> Result<(), EngineError>;
+
+    /// When units ran: at most `limit` records after the place `after`, waited for up to `wait`. To ask so says that those
+    /// before are stored for good. `None`: this engine keeps no records.
+    async fn intervals(
+        &self,
+        _after: Option<&str>,
+        _limit: u32,
+        _wait: Duration,
+    ) -> Result<Option<IntervalPage>, EngineError> {
+        Ok(None)
+    }
 }

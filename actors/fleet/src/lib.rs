@@ -16,4 +16,4 @@ pub use engine::{Engine, LogQuery};
 pub use engines::Engines;
 pub use error::EngineError;
 // The wire types belong to the API: whoever serves it needs nothing else.
-pub use oa_protocol::{EtcdToken, InvalidName, UnitName, unit};
+pub use oa_protocol::{EtcdToken, IntervalId, InvalidName, UnitName, WorkflowId, metering, unit};

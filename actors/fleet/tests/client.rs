@@ -192,3 +192,20 @@ async fn output_is_asked_for_by_place_and_time_to_wait() {
         "GET /oa/v1/units/app@0.service/logs?wait_ms=2000&after=40"
     );
 }
+
+#[tokio::test]
+async fn runs_are_asked_for_from_a_place_on_and_a_real_fleet_has_none() {
+    let server = ScriptedServer::start(|request| match request.target.as_str() {
+        "/oa/v1/intervals?limit=7&wait_ms=0&after=c%3A1" => {
+            Answer::json(200, "{\"intervals\":[],\"next\":\"c:2\"}")
+        }
+        _ => Answer::json(404, NO_PATH),
+    })
+    .await;
+    let client = server.client();
+
+    let page = client.intervals(Some("c:1"), 7, Duration::ZERO).await.expect("an answer");
+    assert_eq!(page.expect("this one keeps records").next, "c:2");
+    let other = client.intervals(None, 7, Duration::ZERO).await.expect("an answer");
+    assert!(other.is_none(), "a path that is not there");
+}

@@ -5,6 +5,7 @@ use std::fmt;
 use oa_protocol::manager::{
     ClusterRecord, GetCluster, ReleasePorts, ReportSystemEvent, ReservePorts, ReservedPort,
 };
+use oa_protocol::metering::{RecordIntervals, UnitInterval};
 use oa_protocol::module::Heartbeat;
 use oa_protocol::{EtcdToken, Refusal, RefusalCode, mailbox};
 use oa_runtime::{
@@ -19,6 +20,9 @@ use crate::services::chain;
 const WINDOW: usize = 50;
 /// Longest names in a heartbeat.
 const MAX_NAME: usize = 255;
+/// Most records of runs in one message, and the longest text of one.
+const MAX_RECORDS: usize = 1_000;
+const MAX_RECORD_TEXT: usize = 1_100;
 /// Most lines of a heartbeat's workload, and the longest of them.
 const MAX_WORKLOAD: usize = 1_000;
 
@@ -51,6 +55,7 @@ pub(crate) async fn serve(
         .accept::<ReservePorts, _>(actor)
         .accept::<ReleasePorts, _>(actor)
         .accept::<ReportSystemEvent, _>(actor)
+        .accept::<RecordIntervals, _>(actor)
         .window(WINDOW);
     let modules = Mailbox::new(post_office.address(mailbox::SYSTEM_MODULES))
         .accept::<Heartbeat, _>(actor)
@@ -127,6 +132,19 @@ impl Handler<ReportSystemEvent> for ManagerMailbox {
     }
 }
 
+impl Handler<RecordIntervals> for ManagerMailbox {
+    async fn handle(
+        &mut self,
+        records: RecordIntervals,
+        _ctx: &mut Context<Self>,
+    ) -> Result<Result<Option<String>, Refusal>, Failure> {
+        if let Err(why) = check_records(&records) {
+            return Ok(Err(Refusal::new(RefusalCode::Invalid, why)));
+        }
+        Ok(self.store.usage().record(records).await.map_err(|error| store_refusal(&error)))
+    }
+}
+
 impl Handler<Heartbeat> for ManagerMailbox {
     async fn handle(
         &mut self,
@@ -154,6 +172,28 @@ fn check_heartbeat(heartbeat: &Heartbeat) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Records come from another node, too.
+fn check_records(records: &RecordIntervals) -> Result<(), String> {
+    let count = records.intervals.len();
+    if count > MAX_RECORDS {
+        return Err(format!("{count} records of runs were sent; at most {MAX_RECORDS} are taken"));
+    }
+    let is_long = |text: &str| text.len() > MAX_RECORD_TEXT;
+    let is_bad = |run: &UnitInterval| {
+        let texts = [&run.unit_hash, &run.machine_id, &run.boot_id];
+        run.started_at_ms < 0
+            || texts.into_iter().any(|text| is_long(text))
+            || run.product.as_deref().is_some_and(is_long)
+    };
+    match records.intervals.iter().find(|run| is_bad(run)) {
+        Some(run) => Err(format!(
+            "the record {} of {} begins before 1970 or has a text of over {MAX_RECORD_TEXT} bytes",
+            run.id, run.unit
+        )),
+        None => Ok(()),
+    }
 }
 
 fn no_cluster(etcd_token: &EtcdToken) -> Refusal {

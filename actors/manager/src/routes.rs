@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::auth::Permission;
 use crate::error::ApiError;
-use crate::handlers::{clusters, node, system_events, units, why, workflows};
+use crate::handlers::{clusters, node, system_events, units, usage, why, workflows};
 use crate::request::Call;
 
 /// Answers a call.
@@ -78,6 +78,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
     GET    "/workflows/:id/why"                              ReadWorkflows    => why::why_workflow;
     GET    "/clusters/:etcd_token/why"                       ReadClusters     => why::why_cluster;
     GET    "/clusters/:etcd_token/units/:unit_name/why"      ReadClusters     => why::why_unit;
+    GET    "/usage"                                          ReadUsage        => usage::get_usage;
     GET    "/oa/tree"                                        ReadNode         => node::get_tree;
     GET    "/healthz"                                        Open             => node::healthz;
     GET    "/readyz"                                         Open             => node::readyz;

@@ -24,6 +24,9 @@ pub struct DeployCommand {
     pub fleet_config: FleetConfig,
     /// Written into each unit as `[X-OpenAperture] Generation=`; a lower one never replaces a higher one.
     pub generation: u64,
+    /// What the units are billed to, unless they say so themselves: written as `[X-OpenAperture] Product=`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
     /// Time the whole step may take. Default: `30m`.
     #[serde(default = "default_deploy_timeout", with = "humantime_serde")]
     pub timeout: Duration,

@@ -18,6 +18,7 @@ use crate::fleet_manager::{
 };
 use crate::ids::{EtcdToken, UnitName, WorkflowId};
 use crate::manager::{GetCluster, ReleasePorts, ReportSystemEvent, ReservePorts};
+use crate::metering::{IntervalEnd, RecordIntervals, UnitInterval};
 use crate::module::Heartbeat;
 use crate::step::{CancelStep, StepFailure, StepKey, StepNews, StepOutput, StepReport};
 use crate::unit::{Unit, UnitOption};
@@ -105,17 +106,17 @@ fn commands_of_workers_keep_their_shape() {
             timeout: Duration::from_secs(600),
         },
     );
-    check(
-        "",
-        &DeployCommand {
-            step: step(),
-            etcd_token: token(),
-            units: vec![unit()],
-            fleet_config: fleet_config(),
-            generation: 7,
-            timeout: Duration::from_secs(1800),
-        },
-    );
+    let deploy = DeployCommand {
+        step: step(),
+        etcd_token: token(),
+        units: vec![unit()],
+        fleet_config: fleet_config(),
+        generation: 7,
+        product: None,
+        timeout: Duration::from_secs(1800),
+    };
+    check("", &deploy);
+    check("product", &DeployCommand { product: Some("shop".into()), ..deploy });
     check("", &CancelStep { step: step(), reason: "cancelled by admin".into() });
 }
 
@@ -202,6 +203,45 @@ fn asks_to_the_manager_keep_their_shape() {
             kind: "builder".into(),
             status: "active".into(),
             workload: vec!["config of …0001".into()],
+        },
+    );
+}
+
+#[test]
+fn records_of_runs_keep_their_shape() {
+    let interval = UnitInterval {
+        id: ID.parse().expect("a valid id"),
+        unit: unit_name(),
+        unit_hash: "d8a8".into(),
+        product: Some("shop".into()),
+        generation: Some(7),
+        workflow_id: Some(workflow_id()),
+        machine_id: "m1".into(),
+        boot_id: "b1".into(),
+        started_at_ms: 1_780_000_000_000,
+        ran_ms: 61_500,
+        end: IntervalEnd::Known { how: "exit status: 0".into() },
+        cpu_ms: Some(1_200),
+        memory_peak_bytes: Some(7_340_032),
+    };
+    let other = |end| UnitInterval {
+        product: None,
+        generation: None,
+        workflow_id: None,
+        end,
+        cpu_ms: None,
+        memory_peak_bytes: None,
+        ..interval.clone()
+    };
+    let intervals =
+        vec![interval.clone(), other(IntervalEnd::Running), other(IntervalEnd::Unknown)];
+    check(
+        "",
+        &RecordIntervals {
+            etcd_token: token(),
+            exchange: "aws.us-east-1".into(),
+            intervals,
+            cursor: Some("c1:100".into()),
         },
     );
 }

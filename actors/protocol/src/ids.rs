@@ -58,6 +58,10 @@ uuid_id! {
     /// Names one attempt at one step of a workflow.
     AttemptId
 }
+uuid_id! {
+    /// Names one run of a unit.
+    IntervalId
+}
 
 /// Why a text is not the name that it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@
 //! | `builder` | [`build`] | `config` (and later `build`) commands |
 //! | `deployer`, `deploy_oa` | [`deploy`] | `deploy` commands |
 //! | `fleet_manager` | [`fleet_manager`] | questions about a cluster |
-//! | `manager` | [`manager`] | typed asks of components |
+//! | `manager` | [`manager`], [`metering`] | typed asks of components |
 //! | `system_modules` | [`module`] | heartbeats |
 
 pub mod build;
@@ -20,6 +20,7 @@ pub mod fleet_manager;
 pub mod ids;
 pub mod mailbox;
 pub mod manager;
+pub mod metering;
 pub mod module;
 pub mod refusal;
 mod registration;
@@ -31,6 +32,6 @@ pub mod workflow;
 mod golden;
 
 pub use failure_code::FailureCode;
-pub use ids::{AttemptId, EtcdToken, InvalidName, UnitName, WorkflowId};
+pub use ids::{AttemptId, EtcdToken, IntervalId, InvalidName, UnitName, WorkflowId};
 pub use refusal::{Refusal, RefusalCode};
 pub use registration::{Registration, Workload};

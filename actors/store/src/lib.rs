@@ -20,6 +20,7 @@ mod schema;
 mod sql;
 mod store;
 mod system_events;
+mod usage;
 mod users;
 mod workflows;
 
@@ -35,6 +36,7 @@ pub use store::{Store, StoreConfig};
 pub use system_events::{
     NewSystemEvent, SystemEvent, SystemEventError, SystemEventFilter, SystemEvents,
 };
+pub use usage::{Usage, UsageFilter, UsageRow, Usages};
 pub use users::{User, Users};
 pub use workflow::{Event, Ignored, Status, StepStatus, TimerKind, WorkflowState};
 pub use workflows::{NewWorkflow, WorkflowError, WorkflowFilter, WorkflowPatch, Workflows};

@@ -15,6 +15,7 @@ use crate::modules::Modules;
 use crate::ports::Ports;
 use crate::schema::Migrator;
 use crate::system_events::SystemEvents;
+use crate::usage::Usages;
 use crate::users::Users;
 use crate::workflow::Destinations;
 use crate::workflows::Workflows;
@@ -132,6 +133,12 @@ impl Store {
     #[must_use]
     pub fn modules(&self) -> Modules {
         Modules::new(self.db.clone(), self.clock.clone())
+    }
+
+    /// When units ran, and what they used.
+    #[must_use]
+    pub fn usage(&self) -> Usages {
+        Usages::new(self.db.clone(), self.clock.clone())
     }
 
     /// People.

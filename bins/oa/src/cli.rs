@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Cluster(ClusterCommand),
     /// Look at this machine and its node, and say how to mend what is wrong.
     Doctor,
+    /// Show what ran for how long, by product and day.
+    Usage(Usage),
     /// Start a node in a directory of its own and deploy a sample application there.
     Demo,
     /// Print a script with which a shell completes `oa`.
@@ -214,6 +216,36 @@ pub(crate) struct Logs {
 pub(crate) enum ClusterCommand {
     /// List clusters.
     List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Usage {
+    /// First day, UTC, such as 2026-11-25. [default: six days before the last one]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<String>,
+    /// Last day, UTC. [default: today]
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Option<String>,
+    /// Only this product; `-` is what belongs to none.
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) product: Option<String>,
+    /// Only this cluster, by its token.
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) cluster: Option<String>,
+    /// What gets a line of its own, beside each day.
+    #[arg(long, value_enum, default_value_t = UsageBy::Product)]
+    pub(crate) by: UsageBy,
+}
+
+/// What gets a line of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UsageBy {
+    /// A product, on all clusters together.
+    Product,
+    /// A product on each cluster.
+    Cluster,
+    /// Each unit.
+    Unit,
 }
 
 #[cfg(test)]

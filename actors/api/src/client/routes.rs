@@ -8,6 +8,7 @@ use super::{Client, ClientError};
 use crate::cluster::{Cluster, LogFilter, LogPage, Machine, NewCluster, Unit, UnitState};
 use crate::system_event::{NewSystemEvent, SystemEvent};
 use crate::tree::TreeNode;
+use crate::usage::{Usage, UsageFilter};
 use crate::why::Finding;
 use crate::workflow::{
     CancelWorkflow, ExecuteWorkflow, NewWorkflow, Workflow, WorkflowEvents, WorkflowFilter,
@@ -240,6 +241,15 @@ impl Client {
     /// See [`ClientError`].
     pub async fn why(&self) -> Result<Vec<Finding>, ClientError> {
         self.get(&["why"], &()).await
+    }
+
+    /// What ran for how long, by day, product and cluster: `GET /usage`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`]; refused with 400 if the days are no days, or too many.
+    pub async fn usage(&self, filter: &UsageFilter) -> Result<Usage, ClientError> {
+        self.get(&["usage"], filter).await
     }
 
     /// System events of the last `lookback` hours, 24 by default, all for 0: `GET /system_events`.

@@ -31,7 +31,9 @@ fn found(units: &[(&str, &str, Option<u64>, Standing)]) -> Found {
 fn plan(found: &Found, snapshot: &Snapshot) -> Result<Plan, DeployError> {
     let templates = units(&[("app@.service", "new")]);
     let drawn = blueprints(&templates, &config(Some(2)), 1)?;
-    let wanted = drawn.iter().map(|blueprint| blueprint.fill(None, 5)).collect::<Result<_, _>>()?;
+    let stamp = generation::Stamp { generation: 5, ..Default::default() };
+    let wanted =
+        drawn.iter().map(|blueprint| blueprint.fill(None, &stamp)).collect::<Result<_, _>>()?;
     Plan::new(wanted, &templates, None, 5, found, snapshot)
 }
 

@@ -247,6 +247,7 @@ pub(crate) fn release(arguments: &str, generation: u64) -> DeployCommand {
             }),
         },
         generation,
+        product: None,
         timeout: Duration::from_secs(60),
     }
 }

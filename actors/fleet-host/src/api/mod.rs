@@ -6,6 +6,7 @@
 
 mod body;
 mod error;
+mod intervals;
 mod keeper;
 mod logs;
 mod machines;
@@ -134,6 +135,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config.service(resource("/oa/v1/units/{name}/logs", "GET").route(web::get().to(logs::get)));
     config.service(resource("/oa/v1/units/{name}/keeper", "GET").route(web::get().to(keeper::get)));
     config.service(resource("/oa/v1/units/{name}/status", "GET").route(web::get().to(status::get)));
+    config.service(resource("/oa/v1/intervals", "GET").route(web::get().to(intervals::get)));
     config.service(
         resource("/oa/v1/units/{name}/restart", "POST").route(web::post().to(units::restart)),
     );

@@ -79,7 +79,7 @@ impl Hierarchies {
 }
 
 /// The groups of one unit.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cgroup {
     /// The directory of each controller; version 2 has one for all.
     memory: Option<(Version, PathBuf)>,
@@ -193,7 +193,6 @@ impl Cgroup {
     }
 
     /// What all processes of the unit computed so far, the ended ones too.
-    #[allow(dead_code, reason = "for the metering of the unit's runs")]
     pub(super) fn cpu_usage(&self) -> Option<Duration> {
         match self.usage.as_ref()? {
             (Version::One, place) => {
@@ -206,7 +205,6 @@ impl Cgroup {
     }
 
     /// The most memory that all processes of the unit had together, in bytes.
-    #[allow(dead_code, reason = "for the metering of the unit's runs")]
     pub(super) fn memory_peak(&self) -> Option<u64> {
         match self.memory.as_ref()? {
             (Version::One, place) => number_in(&place.join("memory.max_usage_in_bytes")),

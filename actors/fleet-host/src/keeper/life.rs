@@ -35,6 +35,7 @@ use super::ending::{self, StartLimit};
 use super::process::{ProcessId, boot, children};
 use super::programs::{Programs, Started};
 use super::status::{Phase, Status, UnitResult};
+use crate::metering::{GroupUse, Meter};
 use crate::output::OutputWriter;
 use crate::service::{ExecCommand, Plan, signals};
 
@@ -56,16 +57,22 @@ pub(super) enum Event {
     Vanished,
 }
 
+/// The directories that a keeper works in.
+pub(super) struct Places<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) output: &'a Path,
+    pub(super) metering: &'a Path,
+}
+
 /// Lives until the unit has ended for good.
 pub(super) fn live(
     plan: &Plan,
-    directory: &Path,
-    output: &Path,
+    places: &Places<'_>,
     leading: Vec<OsString>,
     lock: &File,
 ) -> io::Result<()> {
     let (events, inbox) = channel();
-    let mut writer = OutputWriter::open(output, plan.log_limit_bytes);
+    let mut writer = OutputWriter::open(places.output, plan.log_limit_bytes);
     let status = Status {
         hash: plan.hash.clone(),
         launch: plan.launch,
@@ -79,13 +86,17 @@ pub(super) fn live(
         last_exit: None,
         note: None,
     };
-    let control = Control::listen(directory, events.clone(), &status, &mut writer)?;
+    let control = Control::listen(places.directory, events.clone(), &status, &mut writer)?;
     say_ready()?;
-    let programs = Programs::new(plan, directory, leading, writer, events)?;
+    let programs = Programs::new(plan, places.directory, leading, writer, events)?;
+    let group = programs.group.clone();
+    let used = move || GroupUse { cpu: group.cpu_usage(), memory_peak_bytes: group.memory_peak() };
+    let meter = Meter::new(plan, places.metering, used);
     let mut life = Life {
         plan,
         control,
         programs,
+        meter,
         lock,
         inbox,
         status,
@@ -143,6 +154,8 @@ struct Life<'a> {
     plan: &'a Plan,
     control: Control,
     programs: Programs<'a>,
+    /// Records when there is a main process, or whatever stands for it.
+    meter: Meter,
     lock: &'a File,
     inbox: Receiver<Event>,
     status: Status,
@@ -187,6 +200,9 @@ impl Life<'_> {
             self.stop_commands();
         }
         self.end_processes(Phase::Stopping, Phase::Killing);
+        if self.main == Main::Unknown {
+            self.meter.ended("its processes ended");
+        }
         self.stop_post();
         self.end_processes(Phase::FinalStopping, Phase::FinalKilling);
     }
@@ -255,12 +271,14 @@ impl Life<'_> {
     /// Starts a main process; `None` if it could not even be tried, else whether it is ending already.
     fn start_main(&mut self, command: &ExecCommand) -> Option<bool> {
         oa_crash_points::crash_point!(KeeperBeforeExec);
+        self.meter.started();
         match self.spawn(command) {
             Some(started) => {
                 self.main_began(started.pid, command.may_fail);
                 Some(started.trouble.is_some())
             }
             None => {
+                self.meter.ended("not started");
                 self.fail(UnitResult::Resources);
                 None
             }
@@ -315,6 +333,7 @@ impl Life<'_> {
         oa_crash_points::crash_point!(KeeperAfterExit);
         self.status.process = None;
         self.status.last_exit = exit.map(|exit| exit.to_string());
+        self.meter.ended(self.status.last_exit.as_deref().unwrap_or("gone"));
         self.main_exit = exit;
         let Some(exit) = exit else { return };
         let was_oom =

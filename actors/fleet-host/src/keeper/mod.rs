@@ -27,7 +27,7 @@ pub(crate) use cgroup::clear as clear_groups;
 pub(crate) use control::ask_to_reload;
 pub(crate) use leftovers::{end_leftovers, kill_keeper};
 pub(crate) use lock::{has_keeper, is_held};
-pub(crate) use process::boot;
+pub(crate) use process::{ProcessId, boot};
 pub(crate) use protocol::{Command, Said, VERSION};
 pub(crate) use status::{Phase, Status, UnitResult};
 
@@ -50,8 +50,8 @@ pub(crate) const FILES: &str = "OA_UNIT_FILES";
 /// Exit status of a keeper that found another one at work.
 pub(crate) const ALREADY_KEPT: u8 = 75;
 
-/// Runs a keeper until its unit has ended for good. The last argument is the unit's directory, the one before it the
-/// directory of its output.
+/// Runs a keeper until its unit has ended for good. The last argument is the unit's directory, those before it are the
+/// directory of its output and that of metering.
 ///
 /// Call this before anything else is started in the process: no thread, no async runtime.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -59,8 +59,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if arguments == [PathBuf::from(executor::WORD)] {
         return executor::run();
     }
-    let [output, directory] = arguments.as_slice() else {
-        return say("usage: unit-keeper <directory of the output> <directory of the unit>", 64);
+    let [output, metering, directory] = arguments.as_slice() else {
+        return say("usage: unit-keeper <output> <metering> <unit>, each a directory", 64);
     };
     // However the program was found, this is what lists of processes show.
     let _only_a_name = rustix::thread::set_name(c"unit-keeper");
@@ -95,7 +95,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let all = std::env::args_os().skip(1);
     let leading = std::env::args_os().len().saturating_sub(1 + arguments.len());
     let leading = all.take(leading).collect();
-    match life::live(&plan, directory, output, leading, &held.file) {
+    let places = life::Places { directory, output, metering };
+    match life::live(&plan, &places, leading, &held.file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => say(&format!("failed to keep {}: {why}", plan.unit), 74),
     }

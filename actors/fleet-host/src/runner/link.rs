@@ -107,6 +107,7 @@ impl Link {
         let mut child = Command::new(&places.keeper.program)
             .args(&places.keeper.arguments)
             .arg(places.output_of(unit))
+            .arg(places.ledger.directory())
             .arg(&directory)
             // What the node was told in its environment is not for units.
             .env_clear()

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{KeeperProgram, StopUnits};
 use crate::keeper::PLAN;
+use crate::metering::Ledger;
 use crate::registry::entry_of;
 use crate::service::Plan;
 use crate::states::States;
@@ -54,6 +55,8 @@ pub(crate) struct Places {
     pub(crate) run: PathBuf,
     /// A directory a unit for its output.
     pub(crate) output: PathBuf,
+    /// Where keepers record the runs of their units.
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) keeper: KeeperProgram,
     /// How long a keeper may take to answer.
     pub(crate) patience: Duration,

@@ -128,7 +128,10 @@ impl Task {
                 tracing::info!(unit = %self.unit, ?process, "adopted");
                 self.heard();
             }
-            None => self.ended = last_status(&self.places, &self.unit).filter(is_done),
+            None => {
+                self.places.ledger.look_soon();
+                self.ended = last_status(&self.places, &self.unit).filter(is_done);
+            }
         }
         Ok(())
     }
@@ -334,7 +337,9 @@ impl Task {
     async fn kill(&mut self) -> io::Result<()> {
         let directory = self.places.run_of(&self.unit);
         kill_keeper(&directory);
-        clear_up(&self.places, &directory).await
+        let cleared = clear_up(&self.places, &directory).await;
+        self.places.ledger.look_soon();
+        cleared
     }
 
     /// Shows what the keeper said last, and logs what a person should know of it.

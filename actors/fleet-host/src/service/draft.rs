@@ -10,6 +10,7 @@ use super::options::{self, Refused};
 use super::plan::{Credentials, Exits, Kill, KillMode, Manners, Plan, RestartWhen, ServiceKind};
 use super::user::{self, User};
 use super::{Host, MaybeMissing, Resources, Specifiers, Unrunnable, signals};
+use crate::metering::Labels;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -56,6 +57,7 @@ impl<'a> Draft<'a> {
             unit: name.to_string(),
             hash: oa_fleet::unit_file::hash(options),
             launch: 0,
+            labels: Labels::default(),
             kind: ServiceKind::Simple,
             remain_after_exit: false,
             pid_file: None,

@@ -31,6 +31,7 @@ pub(crate) use plan::{
 pub(crate) use specifiers::Specifiers;
 pub(crate) use user::{User, manager};
 
+use crate::metering::Labels;
 use oa_fleet::UnitName;
 use oa_fleet::unit::UnitOption;
 
@@ -88,7 +89,8 @@ pub(crate) fn plan(
             why: "this host runs units of type .service only".into(),
         });
     }
-    draft::plan(name, options, host)
+    let plan = draft::plan(name, options, host)?;
+    Ok(Plan { labels: Labels::of(options), ..plan })
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::metering::Labels;
+
 /// What a keeper does. Written to the unit's directory; the keeper knows nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
@@ -14,6 +16,9 @@ pub(crate) struct Plan {
     pub(crate) hash: String,
     /// The launch that this is for.
     pub(crate) launch: u64,
+    /// Whom its runs are recorded for.
+    #[serde(default)]
+    pub(crate) labels: Labels,
     pub(crate) kind: ServiceKind,
     pub(crate) remain_after_exit: bool,
     /// Where a program that goes into the background writes its number.

@@ -114,6 +114,10 @@ impl Stage {
         path.display().to_string()
     }
 
+    pub(crate) fn metering(&self) -> PathBuf {
+        self.directory.path().join("data/metering")
+    }
+
     pub(crate) fn definition_of(&self, unit: &str) -> PathBuf {
         self.directory.path().join("data/units").join(format!("{unit}.json"))
     }

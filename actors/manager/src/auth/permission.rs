@@ -24,6 +24,8 @@ pub enum Permission {
     ReadSystemEvents,
     /// Record, assign and dismiss system events.
     EditSystemEvents,
+    /// See what ran for how long.
+    ReadUsage,
     /// See the node itself: its actors and metrics.
     ReadNode,
 }

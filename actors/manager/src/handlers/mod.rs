@@ -4,6 +4,7 @@ pub(crate) mod clusters;
 pub(crate) mod node;
 pub(crate) mod system_events;
 pub(crate) mod units;
+pub(crate) mod usage;
 pub(crate) mod why;
 pub(crate) mod workflows;
 

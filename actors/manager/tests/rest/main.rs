@@ -14,6 +14,7 @@ mod nearest;
 mod node;
 mod system_events;
 mod units;
+mod usage;
 mod why;
 mod why_cluster;
 mod why_node;

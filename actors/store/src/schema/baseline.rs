@@ -4,7 +4,7 @@ use oa_durable::schema::{dead_message_table, inbox_table, outbox_table};
 use sea_orm::{ConnectionTrait, DbErr, DeriveMigrationName};
 use sea_orm_migration::{MigrationTrait, SchemaManager};
 
-use super::{platform, workflow};
+use super::{platform, usage, workflow};
 
 /// Workflows are spread over so many shards.
 pub(crate) const SHARDS: i64 = 16;
@@ -17,14 +17,14 @@ pub(super) struct Baseline;
 #[sea_orm_migration::async_trait::async_trait]
 impl MigrationTrait for Baseline {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for spec in platform::TABLES.iter().chain(workflow::TABLES) {
+        for spec in platform::TABLES.iter().chain(workflow::TABLES).chain(usage::TABLES) {
             manager.create_table(spec.statement()).await?;
         }
         outbox_table(manager).await?;
         inbox_table(manager).await?;
         dead_message_table(manager).await?;
         let db = manager.get_connection();
-        for index in platform::INDEXES.iter().chain(workflow::INDEXES) {
+        for index in platform::INDEXES.iter().chain(workflow::INDEXES).chain(usage::INDEXES) {
             db.execute_unprepared(&format!("CREATE {index}")).await?;
         }
         for shard in 0..SHARDS {

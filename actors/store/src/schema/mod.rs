@@ -6,6 +6,7 @@
 mod baseline;
 mod platform;
 mod table;
+mod usage;
 mod workflow;
 
 pub(crate) use baseline::SHARDS;

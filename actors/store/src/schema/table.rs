@@ -84,7 +84,7 @@ impl TableSpec {
 mod tests {
     use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
 
-    use super::super::{platform, workflow};
+    use super::super::{platform, usage, workflow};
     use super::*;
 
     #[test]
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn every_table_is_there_and_refers_to_a_table_before_it() {
         let mut known: Vec<&str> = Vec::new();
-        for spec in platform::TABLES.iter().chain(workflow::TABLES) {
+        for spec in platform::TABLES.iter().chain(workflow::TABLES).chain(usage::TABLES) {
             known.push(spec.name);
             for column in spec.columns.split(',') {
                 let kind = column.trim().split_once(' ').expect("name and kind").1;

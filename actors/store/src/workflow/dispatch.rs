@@ -210,6 +210,7 @@ fn command(state: &WorkflowState, step: StepKey) -> Result<Command, WorkflowFail
         units: output.units.clone(),
         fleet_config: output.fleet_config.clone(),
         generation: state.claim.as_ref().map_or(0, |claim| claim.generation),
+        product: state.spec.deployment_repo.as_deref().and_then(product),
         timeout,
     }))
 }
@@ -240,6 +241,17 @@ fn config_command(
         needs_cluster,
         timeout,
     }))
+}
+
+/// What a deployment repository is billed to: its name, without the ending that says that it is one.
+fn product(deployment_repo: &str) -> Option<String> {
+    let path = deployment_repo.trim_end_matches('/');
+    let name = path.rsplit(['/', ':']).next().unwrap_or(path);
+    let name = name.strip_suffix(".git").unwrap_or(name);
+    let name = name.strip_suffix("_docker").unwrap_or(name);
+    // Nothing that a unit file would read as something else than a name.
+    let is_plain = !name.contains(|c: char| c.is_control() || c == '\\');
+    (is_plain && !name.is_empty()).then(|| name.to_owned())
 }
 
 /// What the last `config` found, if it can be deployed.
@@ -289,4 +301,24 @@ pub(super) fn wanted_targets(
         code: FailureCode::UnitInvalid,
     })?;
     Ok(targets.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::product;
+
+    #[test]
+    fn a_deployment_repository_is_billed_by_its_name() {
+        for repository in [
+            "acme/shop_docker",
+            "https://git.example/acme/shop_docker.git",
+            "git@git.example:shop.git",
+            "/srv/git/shop_docker.git/",
+            "shop",
+        ] {
+            assert_eq!(product(repository).as_deref(), Some("shop"), "{repository}");
+        }
+        assert_eq!(product("acme/_docker"), None);
+        assert_eq!(product(""), None);
+    }
 }

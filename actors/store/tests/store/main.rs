@@ -6,4 +6,5 @@ mod fidelity;
 mod journal;
 mod repositories;
 mod support;
+mod usage;
 mod workflows;

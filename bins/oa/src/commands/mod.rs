@@ -9,6 +9,7 @@ mod find;
 mod logs;
 mod status;
 mod tree;
+mod usage;
 mod why;
 mod workflow;
 
@@ -47,6 +48,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Problem> {
         Command::Why(why) => why::run(&session, why).await,
         Command::Tree => tree::run(&session).await,
         Command::Cluster(command) => cluster::run(&session, command).await,
+        Command::Usage(asked) => usage::run(&session, asked).await,
         Command::Demo | Command::Doctor | Command::Completion { .. } => Ok(Exit::Ok),
     }
 }

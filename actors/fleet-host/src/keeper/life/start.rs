@@ -74,6 +74,7 @@ impl Life<'_> {
             return false;
         }
         self.main = Main::Unknown;
+        self.meter.started();
         match &plan.pid_file {
             // Those may be what writes it.
             Some(_) if !plan.start_post.is_empty() => {}
