@@ -171,7 +171,6 @@ async fn the_lock_of_another_program_is_waited_for_and_then_named() {
 
 /// Not a test: what the process of the next test runs. It says when it has the lock, and ends with its input.
 #[tokio::test]
-#[ignore = "a helper that another test starts"]
 async fn holds_the_lock() {
     let Some(path) = std::env::var_os("OA_TEST_LOCK_THIS") else { return };
     let mut locker = SqliteConnectOptions::new().filename(path).connect().await.expect("opened");
@@ -185,7 +184,7 @@ async fn the_process_that_holds_the_lock_is_named() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let db = open_with_busy_limit(&directory, Duration::from_millis(100)).await;
     let mut holder = std::process::Command::new(std::env::current_exe().expect("this program"))
-        .args(["--ignored", "--exact", "trouble::holds_the_lock", "--nocapture"])
+        .args(["--exact", "trouble::holds_the_lock", "--nocapture"])
         .env("OA_TEST_LOCK_THIS", db.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -162,7 +162,8 @@ impl Task {
                     self.ended = None;
                     self.states.launch_is_undone(&self.unit);
                 }
-                self.show(hash, UnitDesire::Loaded, *state);
+                // Fleet has it launched: what it waits for is between units of the machine.
+                self.show(hash, UnitDesire::Launched, *state);
             }
             Wish::Loaded { hash } => {
                 let failed = self

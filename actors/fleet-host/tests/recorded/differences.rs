@@ -118,7 +118,11 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         Kind::Body,
         "no state, since the unit was refused, see 162, 163 and 165",
     ),
-    exchanges(&[186], Kind::Body, "what a unit requires is not looked for; the unit runs"),
+    exchanges(
+        &[186],
+        Kind::Body,
+        "a unit whose requirement is not here has failed, with its reason; systemd drops the start and shows the unit as dead",
+    ),
     // What is said better.
     exchanges(
         &[20, 32, 44, 47, 48, 49, 83],

@@ -133,7 +133,7 @@ scenarios! {
         Soon(&[167, 168, 169, 170, 171, 172, 173, 174, 175, 176, 177, 178, 179, 180]),
         Once(&[181, 182, 183, 184, 187, 188]),
         Soon(&[185]),
-        Reaches("missingdep.service", "active", "running"),
+        Reaches("missingdep.service", "failed", "failed"),
         Once(&[186]),
         Soon(&[189, 190]),
         Once(&[191]),

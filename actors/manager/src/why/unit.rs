@@ -250,7 +250,8 @@ impl Facts {
     }
 
     fn program_missing(&self, condition: &UnitCondition, by_itself: &str) -> Draft {
-        let why = condition.last_exit.as_deref().unwrap_or("its program cannot be started");
+        let said = [&condition.note, &condition.last_exit].into_iter().flatten().next();
+        let why = said.map_or("its program cannot be started", String::as_str);
         let program = self.unit.values("Service", "ExecStart").next().unwrap_or("its ExecStart=");
         self.begin(ReasonCode::ProgramMissing, format!("`{program}`: {why}"))
             .log(self.log.clone())
@@ -307,8 +308,10 @@ fn exit_words(condition: &UnitCondition) -> String {
     }
 }
 
+/// systemd.exec(5): 203 is the exit status of a process that could not become its program.
 fn is_not_started(condition: &UnitCondition) -> bool {
-    condition.last_exit.as_deref().is_some_and(|exit| exit.starts_with("failed to start"))
+    let exit = condition.last_exit.as_deref().unwrap_or_default();
+    exit.starts_with("failed to start") || exit == "exit status: 203"
 }
 
 #[cfg(test)]
