@@ -145,7 +145,7 @@ async fn oa(node: &TestNode, words: &[&str]) -> String {
 #[tokio::test]
 async fn a_directory_that_cannot_be_written_is_refused_at_start_with_the_fix() {
     let home = NodeHome::new();
-    let Some(disk) = SmallDisk::mount(&home.data(), 1024) else { return };
+    let Some(disk) = SmallDisk::mount(&home.data(), 8192) else { return };
 
     disk.make_read_only();
     let said = fails_to_start(&home).await;
