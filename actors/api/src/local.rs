@@ -4,14 +4,18 @@
 //! (mode 0600) holds the token of its administrator.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 /// File in the data directory that says where the node listens; a [`NodeFile`].
 pub const NODE_FILE: &str = "node.json";
 /// File in the data directory that holds the administrator's token.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
+/// File in the data directory that a running node holds locked.
+pub const LOCK_FILE: &str = "lock";
 /// Variable that names the data directory, for the node and for `oa`.
 pub const DATA_DIR_VARIABLE: &str = "OA_DATA_DIR";
 /// Where a node listens unless told otherwise.
@@ -37,6 +41,13 @@ pub fn data_dir() -> Option<PathBuf> {
     let variable =
         |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     choose_data_dir(variable, rustix::process::geteuid().is_root())
+}
+
+/// Whether a node works in the data directory now: it holds the lock there for as long as it does.
+#[must_use]
+pub fn is_in_use(data_dir: &Path) -> bool {
+    File::open(data_dir.join(LOCK_FILE))
+        .is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
 }
 
 fn choose_data_dir(variable: impl Fn(&str) -> Option<PathBuf>, is_root: bool) -> Option<PathBuf> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oa_api::local::{NODE_FILE, NodeFile};
+use oa_api::local::{LOCK_FILE, NODE_FILE, NodeFile};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::NodeError;
@@ -32,7 +32,7 @@ impl DataDir {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut lock = options.open(path.join("lock")).map_err(unusable)?;
+        let mut lock = options.open(path.join(LOCK_FILE)).map_err(unusable)?;
         let mut tries = 0;
         while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             tries += 1;
@@ -79,12 +79,6 @@ impl DataDir {
     pub(crate) fn retract(&self) {
         let _already_gone = fs::remove_file(self.path.join(NODE_FILE));
     }
-}
-
-/// Whether a node works in the directory now.
-pub(crate) fn is_in_use(path: &Path) -> bool {
-    File::open(path.join("lock"))
-        .is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
 }
 
 #[cfg(test)]

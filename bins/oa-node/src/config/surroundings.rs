@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Component, Config};
-use crate::data_dir;
 use crate::error::NodeError;
 
 impl Config {
@@ -64,7 +63,7 @@ impl Config {
         let listen = self.manager.listen;
         match TcpListener::bind(listen) {
             Err(cause) if cause.kind() == io::ErrorKind::AddrInUse => {
-                if data_dir::is_in_use(&self.node.data_dir) {
+                if oa_api::local::is_in_use(&self.node.data_dir) {
                     return Ok(());
                 }
                 let why = format!("another program listens on {listen}; stop it or name a port");

@@ -74,7 +74,7 @@ pub(super) fn open_files() -> Finding {
 }
 
 /// As whom units can run.
-pub(super) fn user(_place: &Place) -> Finding {
+pub(super) fn user() -> Finding {
     if geteuid().is_root() {
         Finding::note(
             "user",

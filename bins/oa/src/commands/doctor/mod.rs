@@ -40,7 +40,7 @@ fn look(place: &Place) -> Vec<Finding> {
         machine::clock(place),
         machine::time_service(),
         machine::open_files(),
-        machine::user(place),
+        machine::user(),
         machine::limits_of_units(),
         disk::permissions(place),
         disk::kind(place),

@@ -1,9 +1,6 @@
 //! The node that runs here, if one does.
 
-use std::fs::File;
-
 use oa_api::Client;
-use rustix::fs::{FlockOperation, flock};
 
 use super::finding::Finding;
 use super::place::Place;
@@ -11,8 +8,7 @@ use super::place::Place;
 /// Whether a node runs, answers, and is ready.
 pub(super) async fn look(place: &Place) -> Vec<Finding> {
     let subject = "node";
-    let holds = File::open(place.data_dir.join("lock"))
-        .is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err());
+    let holds = oa_api::local::is_in_use(&place.data_dir);
     let Some(node) = &place.node else {
         let found = if holds { "it is starting or draining" } else { "none runs here" };
         return vec![Finding::note(subject, found, "start one: oa-node")];
